@@ -1,0 +1,57 @@
+"""Speaks to an instance's agent over the engine's own exec stream: JSON lines, no port, no token."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from appbed.engine import Engine, Stream
+from appbed.errors import AgentError
+
+_TALK = ("python3", "-I", "-m", "appbed.agent.talk")
+_ANSWER_S = 30.0
+
+
+class AgentClient:
+    """`ask` one thing at a time; use it as a context manager, the stream ends with it."""
+
+    def __init__(self, engine: Engine, instance: str, service: str) -> None:
+        self._engine, self._instance, self._service = engine, instance, service
+        self._stack = contextlib.ExitStack()
+        self._stream: Stream | None = None
+
+    def __enter__(self) -> AgentClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stream = None
+        self._stack.close()
+
+    def ask(self, op: str, *, timeout_s: float = _ANSWER_S, **details: object) -> dict[str, Any]:
+        """The agent's one answer; AgentError carries its refusal."""
+        return next(self.each(op, timeout_s=timeout_s, **details))
+
+    def each(self, op: str, *, timeout_s: float = _ANSWER_S, **details: object) -> Iterator[dict[str, Any]]:
+        """Answers as they come; the caller knows which is the last."""
+        if self._stream is None:
+            self._stream = self._stack.enter_context(self._engine.stream(self._instance, self._service, _TALK))
+        stream = self._stream
+        try:
+            stream.send(json.dumps({"op": op, **details}))
+            for line in stream.lines(timeout_s):
+                answer: dict[str, Any] = json.loads(line)
+                if "error" in answer:
+                    raise AgentError(answer["error"], remedy=answer.get("remedy", ""))
+                yield answer
+        except (OSError, TimeoutError) as error:
+            self.close()
+            raise AgentError(
+                f"the agent of {self._instance} does not answer ({type(error).__name__})", remedy=f"see `appbed logs {self._service} --name {self._instance}`"
+            ) from None
+        self.close()
+        raise AgentError(f"the agent of {self._instance} ended", remedy="it is started again by itself; repeat the command")

@@ -1,0 +1,101 @@
+"""What appbed needs of a container engine: the protocol, its values. docker.py is the real one, fake.py stands in for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One instance as Compose sees it: project name, files (the first one and what is laid over it), environment."""
+
+    name: str
+    files: tuple[Path, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that ended inside a host."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """`state` is the engine's word: created, running, paused, restarting, exited, dead."""
+
+    service: str
+    name: str
+    state: str
+    health: str
+    image: str
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Everything the engine holds that carries one instance's label. `owner` is the process a short-lived one belongs to."""
+
+    name: str
+    topology: str
+    net: str
+    owner: str
+    containers: tuple[Container, ...]
+    networks: tuple[str, ...]
+    volumes: tuple[str, ...]
+
+    @property
+    def running(self) -> int:
+        return sum(container.state in ("running", "paused") for container in self.containers)
+
+
+class Stream(Protocol):
+    """A command's stdin and stdout as lines."""
+
+    def send(self, line: str) -> None: ...
+
+    def lines(self, timeout_s: float) -> Iterator[str]:
+        """Lines as they come; TimeoutError when none came in time, end of iteration when the command ended."""
+
+
+class Engine(Protocol):
+    """Every call raises EngineError when the engine refuses; `host` is a service's name."""
+
+    def version(self) -> str: ...
+
+    def routes(self) -> list[IPv4Network]:
+        """Subnets the engine's machine already has routes to, other networks of the engine included."""
+
+    def missing_images(self, images: Sequence[str]) -> list[str]: ...
+
+    def create(self, project: Project) -> None:
+        """Networks and containers, not started; AddressTaken when a subnet is no longer free."""
+
+    def start(self, name: str, started: Callable[[str], None]) -> None:
+        """All containers of a project at once; calls back with each service started."""
+
+    def containers(self, name: str) -> list[Container]: ...
+
+    def exec(self, name: str, host: str, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0) -> Completed: ...
+
+    def stream(self, name: str, host: str, argv: Sequence[str]) -> AbstractContextManager[Stream]: ...
+
+    def logs(self, name: str, host: str, *, tail: int | None = None) -> str: ...
+
+    def copy_out(self, name: str, host: str, path: str, to: Path) -> None:
+        """One file, owned by the caller."""
+
+    def restart(self, name: str, host: str) -> None: ...
+
+    def down(self, name: str) -> int:
+        """Removes everything that carries the instance's label, as often as it takes; the number of objects removed."""
+
+    def instances(self) -> list[Instance]: ...

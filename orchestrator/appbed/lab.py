@@ -1,0 +1,301 @@
+"""Lab: a running topology. Hosts, links and captures are its methods; whatever it starts, it stops.
+
+    with Lab.up(find("web")) as lab:
+        lab.exec("client", "curl", "-s", "http://www.someschool.edu/")
+        with lab.link("gateway@access").set(loss="1%"):
+            ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appbed import lease, topology
+from appbed.agent_client import AgentClient
+from appbed.engine import Completed, Engine, Instance, Project
+from appbed.engine.docker import AddressTaken
+from appbed.errors import AppbedError, CommandError, EngineError, InputError, StartError
+from appbed.topology import Topology
+
+READY_S = 60.0
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of coming up: what, and how long since `up` began."""
+
+    what: str
+    seconds: float
+
+
+Say = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A finished capture: the file, and by point the frames kept and those the kernel had no room for."""
+
+    file: Path
+    points: Mapping[str, Mapping[str, int]]
+
+    @property
+    def dropped(self) -> int:
+        return sum(point["dropped"] for point in self.points.values())
+
+
+class Link:
+    """One attachment's cable while the lab runs."""
+
+    def __init__(self, agent: AgentClient, name: str) -> None:
+        self._agent = agent
+        self.name = name
+
+    def show(self) -> dict[str, Any]:
+        """What is declared, what is set, what was counted."""
+        lines = [line for line in self._agent.ask("links")["links"] if self.name in (line["attachment"], line["attachment"].partition("@")[0])]
+        return dict(lines[0])
+
+    @contextlib.contextmanager
+    def set(self, **settings: object) -> Iterator[None]:
+        """`delay="50ms", loss="1%", up={...}`: until the end of the `with` block, then back to what was set before."""
+        before = self.show()["set"]
+        self.change(**settings)
+        try:
+            yield
+        finally:
+            self._agent.ask("link-change", changes={self.name: before}, base="clean")
+
+    def change(self, **settings: object) -> dict[str, Any]:
+        """Until changed again or reset; the settings not named stay."""
+        answer = self._agent.ask("link-change", changes={self.name: settings})
+        return dict(answer["links"][0])
+
+    def reset(self) -> dict[str, Any]:
+        """Back to what the topology declares."""
+        answer = self._agent.ask("link-change", changes={self.name: {}}, base="declared")
+        return dict(answer["links"][0])
+
+
+class Lab:
+    """A running instance of a topology."""
+
+    def __init__(self, engine: Engine, instance: str, shape: Topology) -> None:
+        self.engine = engine
+        self.name = instance
+        self.topology = shape
+        self.agent = AgentClient(engine, instance, shape.agent)
+
+    # ---- coming and going
+
+    @classmethod
+    def up(
+        cls, file: Path, engine: Engine, *, name: str | None = None, overrides: Sequence[Path] = (), net: str | None = None,
+        links: str = "auto", owner: str = "", say: Say = lambda _: None, timeout_s: float = READY_S,
+    ) -> Lab:  # fmt: skip
+        """Starts an instance and waits until every host is ready; if it does not come up, it is gone again afterwards.
+
+        `net` is the first two octets of its addresses (default: leased), `links` the back-end, `owner` the process it ends with.
+        """
+        began = time.monotonic()
+        shape = topology.load(file, os.environ, *overrides)
+        instance = _checked(name or shape.name)
+        taken = next((one for one in engine.instances() if one.name == instance), None)
+        if taken:
+            raise InputError(f"{instance} is already up ({taken.running} containers)", remedy=f"`appbed down --name {instance}`, or choose another --name")
+        missing = engine.missing_images([host.image for host in shape.hosts.values()])
+        if missing:
+            raise EngineError(f"images missing: {', '.join(missing)}", remedy="run `appbed setup`")
+
+        def told(what: str) -> None:
+            say(Progress(what, time.monotonic() - began))
+
+        with _undone(engine, instance):
+            environment = {"APPBED_LINKS": links, "APPBED_OWNER": owner, "APPBED_TOPOLOGY": ":".join(p.name for p in (file, *overrides))}
+            net = _created(engine, instance, (file, *overrides), environment, net, told)
+            lab = cls(engine, instance, topology.load(file, {**os.environ, **environment, "APPBED_NET": net}, *overrides))
+            engine.start(instance, lambda service: told(f"started {service}"))
+            lab.wait_ready(timeout_s, told)
+        return lab
+
+    @classmethod
+    def attach(cls, engine: Engine, file_of: Callable[[str], Path], name: str | None = None) -> Lab:
+        """The instance `name`, or the only one there is."""
+        instance = the_one(engine.instances(), name)
+        environment = next((c.environment for c in instance.containers if "APPBED_TOPOLOGY" in c.environment), {})
+        names = environment.get("APPBED_TOPOLOGY", instance.topology).split(":")
+        files = [file_of(each) for each in names]
+        return cls(engine, instance.name, topology.load(files[0], {**os.environ, "APPBED_NET": instance.net}, *files[1:]))
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
+
+    def down(self) -> int:
+        """Removes everything of the instance; the number of objects that went."""
+        self.agent.close()
+        with _uninterrupted():
+            return self.engine.down(self.name)
+
+    def wait_ready(self, timeout_s: float = READY_S, told: Callable[[str], None] = lambda _: None) -> None:
+        """Until the agent has wired every host and its server answers; StartError quotes the last lines of one that does not."""
+        deadline = time.monotonic() + timeout_s
+        answer: dict[str, Any] = {"missing": {self.topology.agent: "the agent"}}
+        while time.monotonic() < deadline:
+            try:
+                for answer in self._waiting(deadline):
+                    if answer.get("done"):
+                        return
+                    told("waiting for " + ", ".join(f"{host} ({what})" for host, what in list(answer["missing"].items())[:3]))
+                break
+            except AppbedError:  # the agent itself is still starting
+                self._refuse_dead(self.topology.agent)
+                _pause(0.05)
+        self._give_up(answer["missing"], timeout_s)
+
+    def _waiting(self, deadline: float) -> Iterator[dict[str, Any]]:
+        left = max(0.1, deadline - time.monotonic())
+        for answer in self.agent.each("wait", timeout_s=left + 5, seconds=left):
+            yield answer
+            if not answer.get("waiting"):
+                return
+
+    def _refuse_dead(self, host: str) -> None:
+        container = next((c for c in self.engine.containers(self.name) if c.service == host), None)
+        if container is None or container.state in ("exited", "dead", "restarting"):
+            self._give_up({host: "its container, which ended"}, 0)
+
+    def _give_up(self, missing: Mapping[str, str], waited_s: float) -> None:
+        host, what = next(iter(missing.items()))
+        said = self.engine.logs(self.name, host, tail=8).strip().splitlines()
+        lines = "; its last lines: " + " | ".join(line.strip() for line in said[-8:]) if said else "; it logged nothing"
+        others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        after = f" after {waited_s:.0f} s" if waited_s else ""
+        raise StartError(f"{self.name}: {host} is not ready{after}: waited for {what}{others}{lines}", remedy="it was taken down again")
+
+    # ---- what can be done with it
+
+    def exec(self, host: str, *argv: str, stdin: str = "", check: bool = True, timeout_s: float = 60.0) -> Completed:
+        """Runs a command inside a host; CommandError if it fails and `check`."""
+        if host != self.topology.agent:
+            self.topology.host(host)
+        done = self.engine.exec(self.name, host, argv, stdin=stdin, timeout_s=timeout_s)
+        if check and done.status:
+            raise CommandError(host, argv, done.status, done.stdout, done.stderr)
+        return done
+
+    def link(self, name: str) -> Link:
+        """By "host" (if it has one network) or "host@network"."""
+        return Link(self.agent, str(self.topology.attachment(name)))
+
+    def links(self) -> list[dict[str, Any]]:
+        return list(self.agent.ask("links")["links"])
+
+    def start_capture(self, name: str, points: Sequence[str], **options: object) -> None:
+        """Points: hosts, "host@network", networks, or "all". Returns when all are being read."""
+        self.agent.ask("capture-start", name=name, points=list(points), options=options)
+
+    def stop_capture(self, name: str, to: Path) -> Captured:
+        """Ends it and fetches the file."""
+        answer = self.agent.ask("capture-stop", name=name, timeout_s=120)
+        self.engine.copy_out(self.name, self.topology.agent, answer["file"], to)
+        self.engine.exec(self.name, self.topology.agent, ["rm", "-f", answer["file"]])
+        return Captured(to, {point["name"]: {"frames": point["frames"], "dropped": point["dropped"]} for point in answer["points"]})
+
+    @contextlib.contextmanager
+    def capture(self, to: Path, *points: str, **options: object) -> Iterator[Path]:
+        """`with lab.capture(file, "client", "dns"):` the file is there after the block."""
+        name = to.stem
+        self.start_capture(name, points or ("all",), **options)
+        try:
+            yield to
+        finally:
+            self.stop_capture(name, to)
+
+    def reset(self, *hosts: str) -> None:
+        """Every server forgets what it was told (`/appbed/reset` of its role), links go back to what is declared."""
+        names = hosts or tuple(name for name, host in self.topology.hosts.items() if not host.role.router)
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda host: self.exec(host, "/appbed/reset"), names))
+        self.agent.ask("link-change", changes={str(at): {} for at in self.topology.attachments()}, base="declared")
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name[:60]!r} is no instance name", remedy="use at most 41 of a-z, 0-9, '-' and '_', beginning with a letter or digit")
+    return name
+
+
+def _created(
+    engine: Engine, instance: str, files: tuple[Path, ...], environment: dict[str, str], wanted: str | None, told: Callable[[str], None]
+) -> str:  # fmt: skip
+    """Creates networks and containers on a free net; tries the next one if somebody else was quicker."""
+    refused: list[str] = []
+    while True:
+        with lease.held():
+            routes = engine.routes()
+            nets = [lease.choose(routes, wanted)] if wanted else [net for net in lease.free(routes) if net not in refused]
+            net = nets[0] if nets else lease.choose(routes)
+            told(f"creating on {net}.0.0/16")
+            try:
+                engine.create(Project(instance, files, {**environment, "APPBED_NET": net}))
+                return net
+            except AddressTaken:
+                if wanted or len(refused) > 5:
+                    raise
+                refused.append(net)
+                engine.down(instance)
+
+
+def the_one(instances: Sequence[Instance], name: str | None) -> Instance:
+    names = [instance.name for instance in instances]
+    if name is not None:
+        found = next((instance for instance in instances if instance.name == name), None)
+        if found is None:
+            raise InputError(f"no instance {name!r} is up; up: {', '.join(names) or 'none'}", remedy="see `appbed ps`")
+        return found
+    if len(instances) != 1:
+        raise InputError(f"{len(names)} instances are up: {', '.join(names) or 'none'}", remedy="name one with --name" if names else "`appbed up web`")
+    return instances[0]
+
+
+@contextlib.contextmanager
+def _undone(engine: Engine, instance: str) -> Iterator[None]:
+    """What was begun is taken down if it fails half-way, also by Ctrl-C."""
+    try:
+        yield
+    except BaseException:
+        with _uninterrupted():
+            engine.down(instance)
+        raise
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A second Ctrl-C does not stop the taking down; it takes seconds."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _pause(seconds: float) -> None:
+    """Between two looks at something that has no event to wait for."""
+    threading.Event().wait(seconds)

@@ -1,0 +1,192 @@
+"""Reads a topology as Compose would: YAML, `include`, `extends`, `${VAR:-default}`, nothing more.
+
+Needed because no `x-` key reaches a container and `docker compose config` forgets which file said what. A test holds the
+result equal to `docker compose config` for every topology in compose/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from appbed.errors import TopologyError
+
+_VARIABLE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?-)([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
+_REPLACED = {("command",), ("entrypoint",), ("healthcheck", "test")}  # Compose replaces these lists, others it joins
+
+
+@dataclass
+class Document:
+    """One Compose model: `data` as `docker compose config` gives it (what appbed reads of it), and where it came from."""
+
+    path: Path
+    data: dict[str, Any]
+    origins: dict[tuple[str, str], Path] = field(default_factory=dict)
+
+    def place(self, *path: str) -> str:
+        """ "file: services.client.networks.campus", the file being the one that wrote the service or network."""
+        file = self.origins.get((path[0], path[1]), self.path) if len(path) > 1 else self.path
+        return f"{file}: {'.'.join(path)}"
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML as Compose reads it: `on`, `off`, `yes`, `no` are words, 10:20 is no number."""
+
+
+_Yaml.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}  # fmt: skip
+_Yaml.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Yaml.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
+
+
+def load(path: Path, environment: Mapping[str, str], *overrides: Path) -> Document:
+    """The Compose model of `path` with `overrides` merged over it; TopologyError names file and place."""
+    document = _load(path, environment, ())
+    for override in overrides:
+        _override(document, _load(override, environment, ()))
+    return document
+
+
+def _load(path: Path, environment: Mapping[str, str], seen: tuple[Path, ...]) -> Document:
+    if path in seen:
+        raise TopologyError(str(path), "includes itself", remedy=f"remove one of {' -> '.join(map(str, seen))}")
+    raw = _read(path)
+    document = Document(path, _interpolated(raw, environment, path))
+    for section in ("services", "networks"):
+        entries = document.data.setdefault(section, {}) or {}
+        if not isinstance(entries, dict):
+            raise TopologyError(f"{path}: {section}", "is not a mapping of names")
+        document.data[section] = {name: entry or {} for name, entry in entries.items()}
+        document.origins.update({(section, name): path for name in entries})
+    for name in document.data["services"]:
+        document.data["services"][name] = _extended(document.data["services"][name], name, path, environment)
+    for entry in document.data.pop("include", None) or []:
+        _include(document, entry, environment, (*seen, path))
+    return document
+
+
+def _include(document: Document, entry: object, environment: Mapping[str, str], seen: tuple[Path, ...]) -> None:
+    paths = entry.get("path") if isinstance(entry, dict) else entry
+    names = [paths] if isinstance(paths, str) else paths
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise TopologyError(f"{document.path}: include", f"{entry!r} names no file", remedy="write a path or {path: [base, override]}")
+    base = document.path.parent
+    included = _load(base / names[0], environment, seen)
+    for name in names[1:]:
+        _override(included, _load(base / name, environment, seen))
+    for section in ("services", "networks"):
+        for name, value in included.data[section].items():
+            mine = document.data[section].setdefault(name, value)
+            if mine != value:
+                raise TopologyError(
+                    document.place(section, name), f"is also defined in {included.origins[section, name]}, differently",
+                    remedy="change an included definition with include: {path: [base, override]}",
+                )  # fmt: skip
+            document.origins.setdefault((section, name), included.origins[section, name])
+
+
+def _override(document: Document, override: Document) -> None:
+    document.data = _merged(document.data, override.data, ())
+    document.origins.update(override.origins)
+
+
+def _extended(service: dict[str, Any], name: str, path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """`service` laid over what it extends, up the chain."""
+    extends = service.pop("extends", None)
+    if extends is None:
+        return service
+    file, base = (extends.get("file"), extends.get("service")) if isinstance(extends, dict) else (None, extends)
+    origin = path.parent / file if file else path
+    services = _interpolated(_read(origin, needed_by=f"{path}: services.{name}.extends"), environment, origin).get("services") or {}
+    if base not in services:
+        raise TopologyError(f"{path}: services.{name}.extends", f"{origin} has no service {base!r}", choices=services)
+    return _merged(_extended(dict(services[base] or {}), str(base), origin, environment), service, ())
+
+
+def _merged(base: Any, over: Any, path: tuple[str, ...]) -> Any:
+    if path and path[-1] in ("environment", "labels"):
+        base, over = _as_mapping(base), _as_mapping(over)
+    if isinstance(base, Mapping) and isinstance(over, Mapping):
+        joined = dict(base)
+        for key, value in over.items():
+            joined[key] = _merged(joined[key], value, (*path, str(key))) if key in joined else value
+        return joined
+    if path and path[-1] == "networks" and isinstance(base, list | dict) and isinstance(over, list | dict):
+        return _merged(_as_networks(base), _as_networks(over), path)
+    replaced = any(path[-len(tail) :] == tail for tail in _REPLACED)
+    if isinstance(base, list) and isinstance(over, list) and not replaced:
+        return [*base, *(item for item in over if item not in base)]
+    return base if over is None else over
+
+
+def _as_mapping(entries: Any) -> Any:
+    if isinstance(entries, list):
+        return dict(str(entry).partition("=")[::2] for entry in entries)
+    return entries
+
+
+def _as_networks(entries: Any) -> Any:
+    return {name: {} for name in entries} if isinstance(entries, list) else entries
+
+
+def _read(path: Path, needed_by: str = "") -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise TopologyError(str(path), f"cannot be read: {reason}" + (f" (needed by {needed_by})" if needed_by else "")) from None
+    try:
+        data = yaml.load(text, Loader=_Yaml)  # noqa: S506 - _Yaml is a SafeLoader
+        _refuse_strays(text, path)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise TopologyError(str(path), f"is not YAML: {said}") from None
+    if not isinstance(data, dict):
+        raise TopologyError(str(path), "is not a Compose file", remedy="it needs `services:` or `include:` at the top")
+    return {str(key): value for key, value in data.items()}
+
+
+def _refuse_strays(text: str, path: Path) -> None:
+    """A top-level `x-` key is `x-testbed` or the home of an anchor; anything else is a slip of the pen."""
+    depth, key, at_key = 0, "", True
+    for event in yaml.parse(text, Loader=_Yaml):
+        if depth == 1 and isinstance(event, yaml.NodeEvent):
+            if at_key and isinstance(event, yaml.ScalarEvent):
+                key = event.value
+            elif key.startswith("x-") and key != "x-testbed" and not event.anchor:
+                raise TopologyError(f"{path}: {key}", "unknown key", choices=["x-testbed", "x-… that holds an anchor (&name)"])
+            at_key = not at_key
+        if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            depth -= 1
+
+
+def _interpolated(value: Any, environment: Mapping[str, str], path: Path) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _interpolated(item, environment, path) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_interpolated(item, environment, path) for item in value]
+    return _substitute(value, environment) if isinstance(value, str) else value
+
+
+def _substitute(text: str, environment: Mapping[str, str]) -> str:
+    def replacement(found: re.Match[str]) -> str:
+        if found[1]:
+            return "$"
+        name, operator, default = found[2] or found[5], found[3], found[4] or ""
+        value = environment.get(name)
+        if operator and (value is None or (operator == ":-" and not value)):
+            return default
+        return value or ""
+
+    return _VARIABLE.sub(replacement, text)
+
+

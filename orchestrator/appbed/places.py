@@ -1,0 +1,40 @@
+"""Where things are: shipped topologies and images, the folder runs go to."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from appbed.errors import InputError
+
+
+def root() -> Path:
+    """The folder that holds compose/ and images/: the checkout."""
+    return Path(__file__).resolve().parents[2]
+
+
+def topologies() -> dict[str, Path]:
+    """Shipped topologies by name."""
+    return {path.stem: path for path in sorted((root() / "compose").glob("*.yaml"))}
+
+
+def topology_file(name: str) -> Path:
+    """A shipped topology's name, or a path to a Compose file."""
+    known = topologies()
+    if name in known:
+        return known[name]
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if path.is_file():
+            return path.resolve()
+        if path.stem in known and path.parent == Path():
+            return known[path.stem]
+        raise InputError(f"{name}: no such file", remedy=f"shipped topologies: {', '.join(known)}")
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise InputError(f"no topology {name!r}", remedy=f"{hint}known: {', '.join(known)}, or a path to a Compose file")
+
+
+def runs() -> Path:
+    """Evidence goes below the folder the command was given in."""
+    return Path.cwd() / "runs"

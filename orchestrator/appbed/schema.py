@@ -1,0 +1,131 @@
+"""The shape of the three extension keys, and the JSON schema made from it.
+
+The agent runs on Debian's packages alone, where pydantic is 1.10; the models use what 1.10 and 2 share, and leave the
+meaning of values (units, combinations) to `impairment` and `topology`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Optional, TypeVar, Union
+
+from pydantic import BaseModel, Field, ValidationError
+
+from appbed.errors import TopologyError
+
+# Optional and Union instead of `|`: pydantic 1.10 evaluates annotations itself.
+Text = Union[str, int, float]  # noqa: UP007
+
+
+class _Block(BaseModel, extra="forbid"):
+    pass
+
+
+class DirectionBlock(_Block):
+    """What one direction of a link does to frames."""
+
+    delay: Optional[Text] = Field(None, description="added one-way delay: 20ms")  # noqa: UP045
+    jitter: Optional[Text] = Field(None, description="half width (uniform) or standard deviation (normal) of the delay: 2ms")  # noqa: UP045
+    distribution: Optional[str] = Field(None, description="of the jitter: uniform or normal")  # noqa: UP045
+    loss: Optional[Text] = Field(None, description="share of frames lost: 1%, or gemodel P R [1-H [1-K]] for bursts")  # noqa: UP045
+    duplicate: Optional[Text] = Field(None, description="share of frames sent twice: 1%")  # noqa: UP045
+    reorder: Optional[Text] = Field(None, description="share of frames that skip the delay: 5%")  # noqa: UP045
+    corrupt: Optional[Text] = Field(None, description="share of frames with one bit flipped: 1%")  # noqa: UP045
+    rate: Optional[Text] = Field(None, description="layer-2 bytes: 10mbit")  # noqa: UP045
+    queue: Optional[Text] = Field(None, description="what waits for the rate: 100 packets, or 50ms")  # noqa: UP045
+    state: Optional[str] = Field(None, description="up or down")  # noqa: UP045
+    seed: Optional[int] = Field(None, description="of the random numbers; the same seed loses the same frames")  # noqa: UP045
+
+
+class LinkBlock(DirectionBlock):
+    """`x-link` of a network or of one attachment; keys beside up and down hold for both directions."""
+
+    up: Optional[DirectionBlock] = Field(None, description="from the host into the network")  # noqa: UP045
+    down: Optional[DirectionBlock] = Field(None, description="from the network to the host")  # noqa: UP045
+
+
+class ReadyBlock(_Block):
+    """What the agent asks inside the role's namespace until the answer is good."""
+
+    tcp: Optional[int] = Field(None, description="this port accepts a connection", ge=1, le=65535)  # noqa: UP045
+    dns: Optional[str] = Field(None, description="the name server answers NS of this name without error")  # noqa: UP045
+
+
+class RoleBlock(_Block):
+    """`x-role` of a service."""
+
+    name: str = Field(..., description="the role, for example proxy; `--use proxy=IMAGE` swaps its image")
+    ready: Optional[ReadyBlock] = None  # noqa: UP045
+    router: bool = Field(False, description="forwards; the agent gives it gateway addresses and routes")
+    unsupported: list[str] = Field([], description="scenarios this image says no to")
+
+
+class TestbedBlock(_Block):
+    """`x-testbed` of a topology."""
+
+    about: str = Field(..., description="one sentence")
+    needs: list[str] = Field([], description="what the engine must have, for example netem")
+
+
+Block = TypeVar("Block", bound=_Block)
+
+
+def read(block: type[Block], data: object, place: str) -> Block:
+    """`data` as a `block`; a wrong key or type is an error that names place, value and choices."""
+    if not isinstance(data, Mapping):
+        raise TopologyError(place, f"{data!r} is not a mapping", choices=fields(block))
+    try:
+        return block(**{str(key): value for key, value in data.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    if "extra" in first["type"]:
+        parent = _descend(block, path[:-1])
+        raise TopologyError(".".join([place, *path]), "unknown key", choices=fields(parent))
+    value = _value(data, path)
+    raise TopologyError(".".join([place, *path]), f"{first['msg'].lower()}" + (f": {value!r}" if value is not None else ""))
+
+
+def settings(block: DirectionBlock) -> dict[str, object]:
+    """The keys a person wrote, nested blocks as mappings; defaults left out."""
+    said: dict[str, object] = {}
+    for key in fields(type(block)):
+        value = getattr(block, key)
+        if isinstance(value, DirectionBlock):
+            said[key] = settings(value)
+        elif value is not None:
+            said[key] = value
+    return said
+
+
+def fields(block: type[BaseModel]) -> list[str]:
+    """Names of a block's keys (pydantic 1.10 and 2 keep annotations alike)."""
+    names: list[str] = []
+    for base in reversed(block.__mro__):
+        names += [name for name in vars(base).get("__annotations__", {}) if issubclass(base, _Block)]
+    return names
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of the three keys, for editors; needs pydantic 2."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "appbed extension keys in a Compose file",
+        "properties": {
+            "x-testbed": TestbedBlock.model_json_schema(),
+            "x-role": RoleBlock.model_json_schema(),
+            "x-link": LinkBlock.model_json_schema(),
+        },
+    }
+
+
+def _descend(block: type[BaseModel], path: list[str]) -> type[BaseModel]:
+    inner: dict[str, type[BaseModel]] = {"up": DirectionBlock, "down": DirectionBlock, "ready": ReadyBlock}
+    return inner.get(path[-1], block) if path else block
+
+
+def _value(data: Mapping[str, object], path: list[str]) -> object:
+    value: object = data
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
