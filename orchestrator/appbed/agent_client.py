@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from appbed.engine import Engine, Stream
-from appbed.errors import AgentError
+from appbed.errors import AgentError, EngineError
 
 _TALK = ("python3", "-I", "-m", "appbed.agent.talk")
 _ANSWER_S = 30.0
@@ -48,10 +48,15 @@ class AgentClient:
                 if "error" in answer:
                     raise AgentError(answer["error"], remedy=answer.get("remedy", ""))
                 yield answer
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, EngineError) as error:
             self.close()
+            if isinstance(error, AgentError):
+                raise
             raise AgentError(
-                f"the agent of {self._instance} does not answer ({type(error).__name__})", remedy=f"see `appbed logs {self._service} --name {self._instance}`"
+                f"the agent of {self._instance} does not answer ({error or type(error).__name__})",
+                remedy=f"see `appbed logs {self._service} --name {self._instance}`",
             ) from None
         self.close()
-        raise AgentError(f"the agent of {self._instance} ended", remedy="it is started again by itself; repeat the command")
+        raise AgentError(
+            f"the agent of {self._instance} ended", remedy="it is started again by itself; repeat the command"
+        )

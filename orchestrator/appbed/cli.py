@@ -6,10 +6,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, Optional
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -19,17 +19,22 @@ from appbed import places
 from appbed.errors import AppbedError, InputError
 
 app = typer.Typer(
-    help="The application layer of the Internet in containers, measured.", no_args_is_help=True, add_completion=True,
-    rich_markup_mode=None, pretty_exceptions_enable=False,
-)  # fmt: skip
-link_app = typer.Typer(help="Links: show, set, reset. A link is the cable between a host and its network.", no_args_is_help=True)
+    help="The application layer of the Internet in containers, measured.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+link_app = typer.Typer(
+    help="Links: show, set, reset. A link is the cable between a host and its network.", no_args_is_help=True
+)
 capture_app = typer.Typer(help="Captures: start, stop.", no_args_is_help=True)
 app.add_typer(link_app, name="link", rich_help_panel="Links and packets")
 app.add_typer(capture_app, name="capture", rich_help_panel="Links and packets")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Name = Annotated[Optional[str], typer.Option("--name", "-n", help="the instance; not needed while only one is up")]  # noqa: UP045
+Name = Annotated[str | None, typer.Option("--name", "-n", help="the instance; not needed while only one is up")]
 Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 LAB, LINKS, RUNS = "The lab", "Links and packets", "Scenarios"
 
@@ -66,7 +71,11 @@ def _unexpected(error: Exception, debug: bool) -> NoReturn:
     shown = getattr(error, "format_message", None)
     if shown:
         context = getattr(error, "ctx", None)
-        err.print(f"appbed: {shown()}" + (f"; see {context.command_path} --help" if context else ""), style="bold red", markup=False)
+        err.print(
+            f"appbed: {shown()}" + (f"; see {context.command_path} --help" if context else ""),
+            style="bold red",
+            markup=False,
+        )
         sys.exit(2)
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -75,7 +84,11 @@ def _unexpected(error: Exception, debug: bool) -> NoReturn:
         place = f"{error.filename}: " if error.filename else ""
         err.print(f"appbed: {place}{error.strerror or error}", style="bold red", markup=False)
         sys.exit(3)
-    err.print(f"appbed: defect: {type(error).__name__}: {error}; repeat with --debug and report it", style="bold red", markup=False)
+    err.print(
+        f"appbed: defect: {type(error).__name__}: {error}; repeat with --debug and report it",
+        style="bold red",
+        markup=False,
+    )
     sys.exit(3)
 
 
@@ -123,7 +136,12 @@ def list_topologies(as_json: Json = False) -> None:
 
     shown = {name: topology.load(path, os.environ) for name, path in places.topologies().items()}
     if as_json:
-        _print_json([{"topology": name, "about": it.about, "hosts": sorted(it.hosts), "networks": sorted(it.networks)} for name, it in shown.items()])
+        _print_json(
+            [
+                {"topology": name, "about": it.about, "hosts": sorted(it.hosts), "networks": sorted(it.networks)}
+                for name, it in shown.items()
+            ]
+        )
         return
     table = Table("topology", "hosts", "networks", "about", box=None)
     for name, it in shown.items():
@@ -134,8 +152,10 @@ def list_topologies(as_json: Json = False) -> None:
 @app.command(rich_help_panel=LAB)
 def up(
     topology: Annotated[str, typer.Argument(help="a shipped topology (see `appbed list`) or a Compose file")],
-    name: Annotated[Optional[str], typer.Option("--name", "-n", help="of the instance; default: the topology's name")] = None,  # noqa: UP045
-    over: Annotated[Optional[list[Path]], typer.Option("--file", "-f", help="Compose file laid over the topology")] = None,  # noqa: UP045
+    name: Annotated[
+        str | None, typer.Option("--name", "-n", help="of the instance; default: the topology's name")
+    ] = None,
+    over: Annotated[list[Path] | None, typer.Option("--file", "-f", help="Compose file laid over the topology")] = None,
     links: Annotated[str, typer.Option(help="back-end of the links: auto, netem, relay")] = "auto",
     timeout: Annotated[float, typer.Option(help="seconds to wait until every host is ready")] = 60.0,
     as_json: Json = False,
@@ -147,13 +167,21 @@ def up(
         raise InputError(f"--links {links!r} is unknown", remedy="choose one of auto, netem, relay")
     with _spinner(f"up {topology}") as say:
         lab = Lab.up(
-            places.topology_file(topology), _engine(), name=name, overrides=over or (), links=links,
-            net=os.environ.get("APPBED_NET") or None, timeout_s=timeout, say=lambda step: say(f"{step.seconds:5.1f} s  {step.what}"),
-        )  # fmt: skip
+            places.topology_file(topology),
+            _engine(),
+            name=name,
+            overrides=over or (),
+            links=links,
+            net=os.environ.get("APPBED_NET") or None,
+            timeout_s=timeout,
+            say=lambda step: say(f"{step.seconds:5.1f} s  {step.what}"),
+        )
     status = lab.agent.ask("status")
     lab.agent.close()
     if as_json:
-        _print_json({"name": lab.name, "topology": lab.topology.name, "hosts": status["hosts"], "links": status["links"]})
+        _print_json(
+            {"name": lab.name, "topology": lab.topology.name, "hosts": status["hosts"], "links": status["links"]}
+        )
     else:
         out.print(f"{lab.name} is up: {len(status['hosts'])} hosts, links by {status['links']}")
 
@@ -181,7 +209,15 @@ def ps(name: Name = None, as_json: Json = False) -> None:
     if not instances:
         out.print("nothing is up")
     for instance in instances:
-        table = Table("host", "state", "health", "image", title=f"{instance.name} ({instance.topology}, {instance.net}.0.0/16)", title_justify="left", box=None)
+        table = Table(
+            "host",
+            "state",
+            "health",
+            "image",
+            title=f"{instance.name} ({' + '.join(file.stem for file in instance.files)}, {instance.net}.0.0/16)",
+            title_justify="left",
+            box=None,
+        )
         for container in instance.containers:
             table.add_row(container.service, container.state, container.health, container.image)
         out.print(table)
@@ -197,14 +233,18 @@ def execute(host: str, command: Annotated[list[str], typer.Argument(help="after 
 
 
 @app.command(rich_help_panel=LAB)
-def logs(host: str, name: Name = None, tail: Annotated[Optional[int], typer.Option(help="only the last lines")] = None) -> None:  # noqa: UP045
+def logs(
+    host: str, name: Name = None, tail: Annotated[int | None, typer.Option(help="only the last lines")] = None
+) -> None:
     """What a host's server logged."""
     lab = _attached(name)
     sys.stdout.write(lab.engine.logs(lab.name, host, tail=tail))
 
 
 @app.command(rich_help_panel=LAB)
-def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False, as_json: Json = False) -> None:
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False, as_json: Json = False
+) -> None:
     """Remove what killed commands left behind; running instances that somebody brought up stay."""
     from appbed import leftovers
 
@@ -225,12 +265,20 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what wo
 
 
 @link_app.command("show")
-def link_show(attachment: Annotated[Optional[str], typer.Argument(help="host or host@network")] = None, name: Name = None, as_json: Json = False) -> None:  # noqa: UP045
+def link_show(
+    attachment: Annotated[str | None, typer.Argument(help="host or host@network")] = None,
+    name: Name = None,
+    as_json: Json = False,
+) -> None:
     """Links as declared, as set, and what they carried and dropped."""
     with _agent(name) as lab:
         lines = lab.links()
         if attachment:
-            wanted = {str(lab.topology.attachment(attachment))} if "@" in attachment else {str(at) for at in lab.topology.host(attachment).attachments}
+            wanted = (
+                {str(lab.topology.attachment(attachment))}
+                if "@" in attachment
+                else {str(at) for at in lab.topology.host(attachment).attachments}
+            )
             lines = [line for line in lines if line["attachment"] in wanted]
     _show_links(lines, as_json)
 
@@ -238,16 +286,21 @@ def link_show(attachment: Annotated[Optional[str], typer.Argument(help="host or 
 @link_app.command("set")
 def link_set(
     attachment: Annotated[str, typer.Argument(help="host or host@network")],
-    settings: Annotated[list[str], typer.Argument(help="delay=20ms loss=1% rate=10mbit ...; up.delay=20ms for one direction")],
-    name: Name = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    settings: Annotated[
+        list[str], typer.Argument(help="delay=20ms loss=1% rate=10mbit ...; up.delay=20ms for one direction")
+    ],
+    name: Name = None,
+    as_json: Json = False,
+) -> None:
     """Change a link of a running instance; what is not named stays."""
     with _agent(name) as lab:
         _show_links([lab.link(attachment).change(**_settings(settings))], as_json)
 
 
 @link_app.command("reset")
-def link_reset(attachment: Annotated[Optional[list[str]], typer.Argument()] = None, name: Name = None, as_json: Json = False) -> None:  # noqa: UP045
+def link_reset(
+    attachment: Annotated[list[str] | None, typer.Argument()] = None, name: Name = None, as_json: Json = False
+) -> None:
     """Back to what the topology declares; without a name all links."""
     with _agent(name) as lab:
         names = attachment or [str(each) for each in lab.topology.attachments()]
@@ -272,8 +325,9 @@ def capture_start(
 def capture_stop(
     file: Annotated[Path, typer.Argument(help="where the pcapng file goes")],
     label: Annotated[str, typer.Option(help="name of the capture")] = "capture",
-    name: Name = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    name: Name = None,
+    as_json: Json = False,
+) -> None:
     """End a capture and fetch its file."""
     with _agent(name) as lab:
         captured = lab.stop_capture(label, file)
@@ -284,6 +338,81 @@ def capture_stop(
     for point, counts in captured.points.items():
         table.add_row(point, str(counts["frames"]), str(counts["dropped"]))
     out.print(table)
+
+
+# ---- scenarios
+
+
+@app.command(rich_help_panel=RUNS)
+def run(
+    what: Annotated[list[str], typer.Argument(help="scenario, group, claim, or all")],
+    seed: Annotated[
+        int | None, typer.Option(help="of every random number; the same seed loses the same frames")
+    ] = None,
+    links: Annotated[str, typer.Option(help="back-end of the links: auto, netem, relay")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Bring the topology up, act, judge, take it down: predictions beside measurements, evidence under runs/."""
+    import secrets
+
+    from appbed import runner, scenario
+
+    chosen = scenario.select(what)
+    number = secrets.randbelow(2**31) if seed is None else seed
+    finished = []
+    with _spinner("run") as say:
+        for ran in runner.run(chosen, _engine(), places.runs(), seed=number, links=links, say=say):
+            finished.append(ran)
+            if not as_json:
+                _show_verdict(ran.name, ran.scenario.about, ran.verdict, ran.folder)
+    if as_json:
+        _print_json([_run_json(ran) for ran in finished])
+    raise typer.Exit(_exit_code(ran.verdict.outcome.value for ran in finished))
+
+
+@app.command(rich_help_panel=RUNS)
+def check(folder: Annotated[Path, typer.Argument(help="a run's folder, below runs/")], as_json: Json = False) -> None:
+    """Judge a saved run again, from its evidence alone."""
+    from appbed import runner
+
+    verdict = runner.check(folder)
+    if as_json:
+        _print_json(verdict.plain())
+    else:
+        _show_verdict(folder.name, "judged again", verdict, folder)
+    raise typer.Exit(_exit_code([verdict.outcome.value]))
+
+
+def _run_json(ran: Any) -> dict[str, Any]:
+    plain = ran.verdict.plain()
+    return {
+        "scenario": ran.name,
+        "claims": list(ran.scenario.claims),
+        "outcome": plain["outcome"],
+        "because": plain["because"],
+        "predicted": {line["what"]: line["expected"] for line in plain["findings"]},
+        "measured": {line["what"]: line["seen"] for line in plain["findings"]},
+        "figures": plain["figures"],
+        "evidence": str(ran.folder),
+    }
+
+
+def _show_verdict(name: str, about: str, verdict: Any, folder: Path) -> None:
+    out.print(f"\n{name}: {about}", style="bold", markup=False)
+    table = Table("step", "expected", "seen in packets", "verdict", box=None)
+    for line in verdict.findings:
+        table.add_row(line.what, line.expected, line.seen, _coloured(line.outcome.value))
+    out.print(table)
+    for key, value in (verdict.figures or {}).items():
+        out.print(f"  {key}: {value:.4g}")
+    out.print(f"{_coloured(verdict.outcome.value)}: {verdict.because}")
+    out.print(f"evidence: {folder}", markup=False)
+
+
+def _exit_code(outcomes: Iterable[str]) -> int:
+    """0 passed, 1 a verdict failed, 4 inconclusive."""
+    seen = set(outcomes)
+    return 1 if "FAILED" in seen else 4 if "INCONCLUSIVE" in seen else 0
 
 
 # ---- showing
@@ -298,7 +427,9 @@ def _settings(words: Sequence[str]) -> dict[str, Any]:
             raise InputError(f"{word!r} is no setting", remedy="write key=value, for example delay=20ms or up.loss=1%")
         direction, dot, inner = key.partition(".")
         if dot and direction not in ("up", "down"):
-            raise InputError(f"{word!r}: direction {direction!r} is unknown", remedy="write up.KEY=VALUE or down.KEY=VALUE")
+            raise InputError(
+                f"{word!r}: direction {direction!r} is unknown", remedy="write up.KEY=VALUE or down.KEY=VALUE"
+            )
         if dot:
             block.setdefault(direction, {})[inner] = value
         else:
@@ -317,10 +448,15 @@ def _show_links(lines: Sequence[Mapping[str, Any]], as_json: bool) -> None:
             dropped = sum(counted.get(cause, 0) for cause in ("lost", "overflowed", "down", "refused"))
             first = direction == "up"
             table.add_row(
-                line["attachment"] if first else "", line["address"] if first else "", line["cable"] if first else "", direction,
-                _words(line["declared"][direction]), _words(line["set"][direction]),
-                str(counted.get("frames_out", "")), str(dropped) if counted else "",
-            )  # fmt: skip
+                line["attachment"] if first else "",
+                line["address"] if first else "",
+                line["cable"] if first else "",
+                direction,
+                _words(line["declared"][direction]),
+                _words(line["set"][direction]),
+                str(counted.get("frames_out", "")),
+                str(dropped) if counted else "",
+            )
     out.print(table)
 
 
@@ -337,7 +473,7 @@ def _engine() -> Any:
 def _attached(name: str | None) -> Any:
     from appbed.lab import Lab
 
-    return Lab.attach(_engine(), places.topology_file, name)
+    return Lab.attach(_engine(), name)
 
 
 @contextmanager
@@ -374,7 +510,15 @@ def _steps() -> Iterator[Callable[[Any], None]]:
 
 
 def _coloured(state: str) -> str:
-    return {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}.get(state, state)
+    colours = {
+        "ok": "green",
+        "warn": "yellow",
+        "fail": "red",
+        "PASSED": "green",
+        "FAILED": "red",
+        "INCONCLUSIVE": "yellow",
+    }
+    return f"[{colours[state]}]{state}[/]" if state in colours else state
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -116,7 +116,19 @@ _PARSERS: dict[str, Any] = {
     "rate": ("rate_bit", units.rate_bit),
     "queue": ("queue", units.queue),
 }
-SETTINGS = ("delay", "jitter", "distribution", "loss", "duplicate", "reorder", "corrupt", "rate", "queue", "state", "seed")
+SETTINGS = (
+    "delay",
+    "jitter",
+    "distribution",
+    "loss",
+    "duplicate",
+    "reorder",
+    "corrupt",
+    "rate",
+    "queue",
+    "state",
+    "seed",
+)
 
 
 def parse(settings: Mapping[str, object], place: str) -> Impairment:
@@ -147,35 +159,31 @@ def resolve(place: str, *blocks: Mapping[str, object]) -> Link:
 
     Within a block the keys `up` and `down` override what the block says for both.
     """
-    directions = {}
-    for direction in DIRECTIONS:
-        merged: dict[str, object] = {}
-        for block in blocks:
-            merged.update({key: value for key, value in block.items() if key not in DIRECTIONS})
-            own = block.get(direction) or {}
-            assert isinstance(own, Mapping)
-            merged.update(own)
-        directions[direction] = parse(merged, place)
-    return Link(**directions)
+    return Link(*(parse(_direction(direction, blocks), place) for direction in DIRECTIONS))
+
+
+def _direction(direction: str, blocks: Iterable[Mapping[str, object]]) -> dict[str, object]:
+    merged: dict[str, object] = {}
+    for block in blocks:
+        merged.update({key: value for key, value in block.items() if key not in DIRECTIONS})
+        own = block.get(direction) or {}
+        merged.update(own if isinstance(own, Mapping) else {direction: own})
+    return merged
 
 
 def change(link: Link, changes: Mapping[str, object], place: str) -> Link:
     """`link` with the settings in `changes` (an `x-link` block) replaced, the others kept."""
-    return Link(**{
-        direction: parse(
-            {**getattr(link, direction).settings(), **{k: v for k, v in changes.items() if k not in DIRECTIONS},
-             **dict(changes.get(direction) or {})},  # type: ignore[call-overload]
-            place,
-        )
-        for direction in DIRECTIONS
-    })  # fmt: skip
+    return resolve(place, {"up": link.up.settings(), "down": link.down.settings()}, changes)
 
 
 def _loss(text: object) -> dict[str, Any]:
     words = str(text).split()
     if words and words[0].lower() == "gemodel":
         if not 3 <= len(words) <= 5:
-            raise UnitError(f"{text!r}: gemodel takes 2 to 4 shares", remedy="write gemodel P R [1-H [1-K]], for example gemodel 1% 10%")
+            raise UnitError(
+                f"{text!r}: gemodel takes 2 to 4 shares",
+                remedy="write gemodel P R [1-H [1-K]], for example gemodel 1% 10%",
+            )
         return {"burst": Burst(*(units.share_pct(word) for word in words[1:])), "loss_pct": 0.0}
     return {"loss_pct": units.share_pct(text), "burst": None}
 
@@ -197,9 +205,10 @@ def _sensible(it: Impairment, place: str) -> None:
     """Combinations that mean nothing are refused with the reason."""
     if it.jitter_ms > it.delay_ms:
         raise TopologyError(
-            f"{place}.jitter", f"{units.format_ms(it.jitter_ms)} is more than the delay of {units.format_ms(it.delay_ms)}",
+            f"{place}.jitter",
+            f"{units.format_ms(it.jitter_ms)} is more than the delay of {units.format_ms(it.delay_ms)}",
             remedy="no frame can arrive before it was sent: raise the delay or lower the jitter",
-        )  # fmt: skip
+        )
     if it.reorder_pct and not it.delay_ms:
         raise TopologyError(
             f"{place}.reorder", "reordering needs a delay: reordered frames are those that skip it", remedy="set delay"
@@ -208,6 +217,7 @@ def _sensible(it: Impairment, place: str) -> None:
         raise TopologyError(f"{place}.queue", "a queue forms only before a rate", remedy="set rate")
     if it.queue.ms is not None and it.rate_bit is not None and it.queue.ms * it.rate_bit / 8000 < 1514:
         raise TopologyError(
-            f"{place}.queue", f"{it.queue} at {units.format_rate(it.rate_bit)} holds less than one full frame",
+            f"{place}.queue",
+            f"{it.queue} at {units.format_rate(it.rate_bit)} holds less than one full frame",
             remedy="write a longer time or a number of packets",
-        )  # fmt: skip
+        )

@@ -1,14 +1,15 @@
 """Lab: a running topology. Hosts, links and captures are its methods; whatever it starts, it stops.
 
-    with Lab.up(find("web")) as lab:
-        lab.exec("client", "curl", "-s", "http://www.someschool.edu/")
-        with lab.link("gateway@access").set(loss="1%"):
-            ...
+with Lab.up(find("web")) as lab:
+    lab.exec("client", "curl", "-s", "http://www.someschool.edu/")
+    with lab.link("gateway@access").set(loss="1%"):
+        ...
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -20,14 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appbed import lease, topology
+from appbed import lease, loader, topology
 from appbed.agent_client import AgentClient
 from appbed.engine import Completed, Engine, Instance, Project
 from appbed.engine.docker import AddressTaken
 from appbed.errors import AppbedError, CommandError, EngineError, InputError, StartError
+from appbed.loader import Document
 from appbed.topology import Topology
 
 READY_S = 60.0
+GIVEN = "/appbed/topology.json"  # where the agent finds the topology it was brought up with
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
@@ -63,7 +66,11 @@ class Link:
 
     def show(self) -> dict[str, Any]:
         """What is declared, what is set, what was counted."""
-        lines = [line for line in self._agent.ask("links")["links"] if self.name in (line["attachment"], line["attachment"].partition("@")[0])]
+        lines = [
+            line
+            for line in self._agent.ask("links")["links"]
+            if self.name in (line["attachment"], line["attachment"].partition("@")[0])
+        ]
         return dict(lines[0])
 
     @contextlib.contextmanager
@@ -100,9 +107,18 @@ class Lab:
 
     @classmethod
     def up(
-        cls, file: Path, engine: Engine, *, name: str | None = None, overrides: Sequence[Path] = (), net: str | None = None,
-        links: str = "auto", owner: str = "", say: Say = lambda _: None, timeout_s: float = READY_S,
-    ) -> Lab:  # fmt: skip
+        cls,
+        file: Path,
+        engine: Engine,
+        *,
+        name: str | None = None,
+        overrides: Sequence[Path] = (),
+        net: str | None = None,
+        links: str = "auto",
+        owner: str = "",
+        say: Say = lambda _: None,
+        timeout_s: float = READY_S,
+    ) -> Lab:
         """Starts an instance and waits until every host is ready; if it does not come up, it is gone again afterwards.
 
         `net` is the first two octets of its addresses (default: leased), `links` the back-end, `owner` the process it ends with.
@@ -112,7 +128,10 @@ class Lab:
         instance = _checked(name or shape.name)
         taken = next((one for one in engine.instances() if one.name == instance), None)
         if taken:
-            raise InputError(f"{instance} is already up ({taken.running} containers)", remedy=f"`appbed down --name {instance}`, or choose another --name")
+            raise InputError(
+                f"{instance} is already up ({taken.running} containers)",
+                remedy=f"`appbed down --name {instance}`, or choose another --name",
+            )
         missing = engine.missing_images([host.image for host in shape.hosts.values()])
         if missing:
             raise EngineError(f"images missing: {', '.join(missing)}", remedy="run `appbed setup`")
@@ -121,21 +140,30 @@ class Lab:
             say(Progress(what, time.monotonic() - began))
 
         with _undone(engine, instance):
-            environment = {"APPBED_LINKS": links, "APPBED_OWNER": owner, "APPBED_TOPOLOGY": ":".join(p.name for p in (file, *overrides))}
+            environment = {"APPBED_LINKS": links, "APPBED_OWNER": owner, "APPBED_TOPOLOGY": file.name}
             net = _created(engine, instance, (file, *overrides), environment, net, told)
-            lab = cls(engine, instance, topology.load(file, {**os.environ, **environment, "APPBED_NET": net}, *overrides))
+            document = loader.load(
+                file, {**os.environ, **environment, "APPBED_NET": net, "COMPOSE_PROJECT_NAME": instance}, *overrides
+            )
+            engine.copy_in(instance, shape.agent, GIVEN, json.dumps(document.data).encode())
+            lab = cls(engine, instance, topology.resolve(document))
             engine.start(instance, lambda service: told(f"started {service}"))
             lab.wait_ready(timeout_s, told)
         return lab
 
     @classmethod
-    def attach(cls, engine: Engine, file_of: Callable[[str], Path], name: str | None = None) -> Lab:
-        """The instance `name`, or the only one there is."""
+    def attach(cls, engine: Engine, name: str | None = None) -> Lab:
+        """The instance `name`, or the only one there is; its topology as it was brought up with."""
         instance = the_one(engine.instances(), name)
-        environment = next((c.environment for c in instance.containers if "APPBED_TOPOLOGY" in c.environment), {})
-        names = environment.get("APPBED_TOPOLOGY", instance.topology).split(":")
-        files = [file_of(each) for each in names]
-        return cls(engine, instance.name, topology.load(files[0], {**os.environ, "APPBED_NET": instance.net}, *files[1:]))
+        agent = next((each.service for each in instance.containers if each.service == "agent"), "")
+        try:
+            data = json.loads(engine.read(instance.name, agent, GIVEN))
+        except EngineError:  # brought up by `docker compose`, not by us
+            if not instance.files:
+                raise
+            environment = {**os.environ, "APPBED_NET": instance.net, "COMPOSE_PROJECT_NAME": instance.name}
+            return cls(engine, instance.name, topology.load(instance.files[0], environment, *instance.files[1:]))
+        return cls(engine, instance.name, topology.resolve(Document(Path(f"{instance.name}:{GIVEN}"), data)))
 
     def __enter__(self) -> Lab:
         return self
@@ -158,7 +186,10 @@ class Lab:
                 for answer in self._waiting(deadline):
                     if answer.get("done"):
                         return
-                    told("waiting for " + ", ".join(f"{host} ({what})" for host, what in list(answer["missing"].items())[:3]))
+                    told(
+                        "waiting for "
+                        + ", ".join(f"{host} ({what})" for host, what in list(answer["missing"].items())[:3])
+                    )
                 break
             except AppbedError:  # the agent itself is still starting
                 self._refuse_dead(self.topology.agent)
@@ -183,7 +214,10 @@ class Lab:
         lines = "; its last lines: " + " | ".join(line.strip() for line in said[-8:]) if said else "; it logged nothing"
         others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         after = f" after {waited_s:.0f} s" if waited_s else ""
-        raise StartError(f"{self.name}: {host} is not ready{after}: waited for {what}{others}{lines}", remedy="it was taken down again")
+        raise StartError(
+            f"{self.name}: {host} is not ready{after}: waited for {what}{others}{lines}",
+            remedy="it was taken down again",
+        )
 
     # ---- what can be done with it
 
@@ -212,7 +246,9 @@ class Lab:
         answer = self.agent.ask("capture-stop", name=name, timeout_s=120)
         self.engine.copy_out(self.name, self.topology.agent, answer["file"], to)
         self.engine.exec(self.name, self.topology.agent, ["rm", "-f", answer["file"]])
-        return Captured(to, {point["name"]: {"frames": point["frames"], "dropped": point["dropped"]} for point in answer["points"]})
+        return Captured(
+            to, {point["name"]: {"frames": point["frames"], "dropped": point["dropped"]} for point in answer["points"]}
+        )
 
     @contextlib.contextmanager
     def capture(self, to: Path, *points: str, **options: object) -> Iterator[Path]:
@@ -225,28 +261,45 @@ class Lab:
             self.stop_capture(name, to)
 
     def reset(self, *hosts: str) -> None:
-        """Every server forgets what it was told (`/appbed/reset` of its role), links go back to what is declared."""
+        """Servers forget what they were told (`/appbed/reset` of their role): `hosts`, or all that are no routers."""
         names = hosts or tuple(name for name, host in self.topology.hosts.items() if not host.role.router)
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(lambda host: self.exec(host, "/appbed/reset"), names))
-        self.agent.ask("link-change", changes={str(at): {} for at in self.topology.attachments()}, base="declared")
+
+    def reset_links(self) -> None:
+        """Every link goes back to what the topology declares."""
+        self.change_links({str(attachment): {} for attachment in self.topology.attachments()}, base="declared")
+
+    def change_links(self, changes: Mapping[str, Mapping[str, object]], *, base: str = "now") -> None:
+        """Several links at once: `x-link` blocks by attachment, laid over each as it is `now`, as `declared`, or `clean`."""
+        self.agent.ask("link-change", changes=dict(changes), base=base)
 
 
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise InputError(f"{name[:60]!r} is no instance name", remedy="use at most 41 of a-z, 0-9, '-' and '_', beginning with a letter or digit")
+        raise InputError(
+            f"{name[:60]!r} is no instance name",
+            remedy="use at most 41 of a-z, 0-9, '-' and '_', beginning with a letter or digit",
+        )
     return name
 
 
 def _created(
-    engine: Engine, instance: str, files: tuple[Path, ...], environment: dict[str, str], wanted: str | None, told: Callable[[str], None]
-) -> str:  # fmt: skip
+    engine: Engine,
+    instance: str,
+    files: tuple[Path, ...],
+    environment: dict[str, str],
+    wanted: str | None,
+    told: Callable[[str], None],
+) -> str:
     """Creates networks and containers on a free net; tries the next one if somebody else was quicker."""
     refused: list[str] = []
     while True:
         with lease.held():
             routes = engine.routes()
-            nets = [lease.choose(routes, wanted)] if wanted else [net for net in lease.free(routes) if net not in refused]
+            nets = (
+                [lease.choose(routes, wanted)] if wanted else [net for net in lease.free(routes) if net not in refused]
+            )
             net = nets[0] if nets else lease.choose(routes)
             told(f"creating on {net}.0.0/16")
             try:
@@ -267,7 +320,10 @@ def the_one(instances: Sequence[Instance], name: str | None) -> Instance:
             raise InputError(f"no instance {name!r} is up; up: {', '.join(names) or 'none'}", remedy="see `appbed ps`")
         return found
     if len(instances) != 1:
-        raise InputError(f"{len(names)} instances are up: {', '.join(names) or 'none'}", remedy="name one with --name" if names else "`appbed up web`")
+        raise InputError(
+            f"{len(names)} instances are up: {', '.join(names) or 'none'}",
+            remedy="name one with --name" if names else "`appbed up web`",
+        )
     return instances[0]
 
 

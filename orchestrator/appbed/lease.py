@@ -28,11 +28,16 @@ def choose(taken: Iterable[IPv4Network], wanted: str | None = None) -> str:
         clash = next((route for route in routes if IPv4Network(f"{wanted}.0.0/16").overlaps(route)), None)
         if clash:
             others = ", ".join(free(routes)[:3])
-            raise EngineError(f"APPBED_NET={wanted}: this machine has a route to {clash}", remedy=f"free are {others}, ...")
+            raise EngineError(
+                f"APPBED_NET={wanted}: this machine has a route to {clash}", remedy=f"free are {others}, ..."
+            )
         return wanted
     nets = free(routes)
     if not nets:
-        raise EngineError(f"every net from {CHOICES[0]} to {CHOICES[-1]} is taken", remedy="take an instance down (`appbed ps`), or set APPBED_NET")
+        raise EngineError(
+            f"every net from {CHOICES[0]} to {CHOICES[-1]} is taken",
+            remedy="take an instance down (`appbed ps`), or set APPBED_NET",
+        )
     return nets[0]
 
 

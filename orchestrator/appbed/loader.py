@@ -39,10 +39,16 @@ class _Yaml(yaml.SafeLoader):
 
 
 _Yaml.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:timestamp")]
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:timestamp")
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}  # fmt: skip
-_Yaml.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+}
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Yaml.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
 
 
@@ -76,7 +82,9 @@ def _include(document: Document, entry: object, environment: Mapping[str, str], 
     paths = entry.get("path") if isinstance(entry, dict) else entry
     names = [paths] if isinstance(paths, str) else paths
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise TopologyError(f"{document.path}: include", f"{entry!r} names no file", remedy="write a path or {path: [base, override]}")
+        raise TopologyError(
+            f"{document.path}: include", f"{entry!r} names no file", remedy="write a path or {path: [base, override]}"
+        )
     base = document.path.parent
     included = _load(base / names[0], environment, seen)
     for name in names[1:]:
@@ -86,9 +94,10 @@ def _include(document: Document, entry: object, environment: Mapping[str, str], 
             mine = document.data[section].setdefault(name, value)
             if mine != value:
                 raise TopologyError(
-                    document.place(section, name), f"is also defined in {included.origins[section, name]}, differently",
+                    document.place(section, name),
+                    f"is also defined in {included.origins[section, name]}, differently",
                     remedy="change an included definition with include: {path: [base, override]}",
-                )  # fmt: skip
+                )
             document.origins.setdefault((section, name), included.origins[section, name])
 
 
@@ -104,10 +113,14 @@ def _extended(service: dict[str, Any], name: str, path: Path, environment: Mappi
         return service
     file, base = (extends.get("file"), extends.get("service")) if isinstance(extends, dict) else (None, extends)
     origin = path.parent / file if file else path
-    services = _interpolated(_read(origin, needed_by=f"{path}: services.{name}.extends"), environment, origin).get("services") or {}
+    services = (
+        _interpolated(_read(origin, needed_by=f"{path}: services.{name}.extends"), environment, origin).get("services")
+        or {}
+    )
     if base not in services:
         raise TopologyError(f"{path}: services.{name}.extends", f"{origin} has no service {base!r}", choices=services)
-    return _merged(_extended(dict(services[base] or {}), str(base), origin, environment), service, ())
+    merged: dict[str, Any] = _merged(_extended(dict(services[base] or {}), str(base), origin, environment), service, ())
+    return merged
 
 
 def _merged(base: Any, over: Any, path: tuple[str, ...]) -> Any:
@@ -141,9 +154,11 @@ def _read(path: Path, needed_by: str = "") -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise TopologyError(str(path), f"cannot be read: {reason}" + (f" (needed by {needed_by})" if needed_by else "")) from None
+        raise TopologyError(
+            str(path), f"cannot be read: {reason}" + (f" (needed by {needed_by})" if needed_by else "")
+        ) from None
     try:
-        data = yaml.load(text, Loader=_Yaml)  # noqa: S506 - _Yaml is a SafeLoader
+        data = yaml.load(text, Loader=_Yaml)
         _refuse_strays(text, path)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         said = " ".join(str(error).split())
@@ -161,7 +176,9 @@ def _refuse_strays(text: str, path: Path) -> None:
             if at_key and isinstance(event, yaml.ScalarEvent):
                 key = event.value
             elif key.startswith("x-") and key != "x-testbed" and not event.anchor:
-                raise TopologyError(f"{path}: {key}", "unknown key", choices=["x-testbed", "x-… that holds an anchor (&name)"])
+                raise TopologyError(
+                    f"{path}: {key}", "unknown key", choices=["x-testbed", "x-… that holds an anchor (&name)"]
+                )
             at_key = not at_key
         if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             depth += 1
@@ -188,5 +205,3 @@ def _substitute(text: str, environment: Mapping[str, str]) -> str:
         return value or ""
 
     return _VARIABLE.sub(replacement, text)
-
-

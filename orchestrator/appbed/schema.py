@@ -7,14 +7,13 @@ meaning of values (units, combinations) to `impairment` and `topology`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Optional, TypeVar, Union
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
 from appbed.errors import TopologyError
 
-# Optional and Union instead of `|`: pydantic 1.10 evaluates annotations itself.
-Text = Union[str, int, float]  # noqa: UP007
+Text = str | int | float
 
 
 class _Block(BaseModel, extra="forbid"):
@@ -24,38 +23,40 @@ class _Block(BaseModel, extra="forbid"):
 class DirectionBlock(_Block):
     """What one direction of a link does to frames."""
 
-    delay: Optional[Text] = Field(None, description="added one-way delay: 20ms")  # noqa: UP045
-    jitter: Optional[Text] = Field(None, description="half width (uniform) or standard deviation (normal) of the delay: 2ms")  # noqa: UP045
-    distribution: Optional[str] = Field(None, description="of the jitter: uniform or normal")  # noqa: UP045
-    loss: Optional[Text] = Field(None, description="share of frames lost: 1%, or gemodel P R [1-H [1-K]] for bursts")  # noqa: UP045
-    duplicate: Optional[Text] = Field(None, description="share of frames sent twice: 1%")  # noqa: UP045
-    reorder: Optional[Text] = Field(None, description="share of frames that skip the delay: 5%")  # noqa: UP045
-    corrupt: Optional[Text] = Field(None, description="share of frames with one bit flipped: 1%")  # noqa: UP045
-    rate: Optional[Text] = Field(None, description="layer-2 bytes: 10mbit")  # noqa: UP045
-    queue: Optional[Text] = Field(None, description="what waits for the rate: 100 packets, or 50ms")  # noqa: UP045
-    state: Optional[str] = Field(None, description="up or down")  # noqa: UP045
-    seed: Optional[int] = Field(None, description="of the random numbers; the same seed loses the same frames")  # noqa: UP045
+    delay: Text | None = Field(None, description="added one-way delay: 20ms")
+    jitter: Text | None = Field(
+        None, description="half width (uniform) or standard deviation (normal) of the delay: 2ms"
+    )
+    distribution: str | None = Field(None, description="of the jitter: uniform or normal")
+    loss: Text | None = Field(None, description="share of frames lost: 1%, or gemodel P R [1-H [1-K]] for bursts")
+    duplicate: Text | None = Field(None, description="share of frames sent twice: 1%")
+    reorder: Text | None = Field(None, description="share of frames that skip the delay: 5%")
+    corrupt: Text | None = Field(None, description="share of frames with one bit flipped: 1%")
+    rate: Text | None = Field(None, description="layer-2 bytes: 10mbit")
+    queue: Text | None = Field(None, description="what waits for the rate: 100 packets, or 50ms")
+    state: str | None = Field(None, description="up or down")
+    seed: int | None = Field(None, description="of the random numbers; the same seed loses the same frames")
 
 
 class LinkBlock(DirectionBlock):
     """`x-link` of a network or of one attachment; keys beside up and down hold for both directions."""
 
-    up: Optional[DirectionBlock] = Field(None, description="from the host into the network")  # noqa: UP045
-    down: Optional[DirectionBlock] = Field(None, description="from the network to the host")  # noqa: UP045
+    up: DirectionBlock | None = Field(None, description="from the host into the network")
+    down: DirectionBlock | None = Field(None, description="from the network to the host")
 
 
 class ReadyBlock(_Block):
     """What the agent asks inside the role's namespace until the answer is good."""
 
-    tcp: Optional[int] = Field(None, description="this port accepts a connection", ge=1, le=65535)  # noqa: UP045
-    dns: Optional[str] = Field(None, description="the name server answers NS of this name without error")  # noqa: UP045
+    tcp: int | None = Field(None, description="this port accepts a connection", ge=1, le=65535)
+    dns: str | None = Field(None, description="the name server answers NS of this name without error")
 
 
 class RoleBlock(_Block):
     """`x-role` of a service."""
 
     name: str = Field(..., description="the role, for example proxy; `--use proxy=IMAGE` swaps its image")
-    ready: Optional[ReadyBlock] = None  # noqa: UP045
+    ready: ReadyBlock | None = None
     router: bool = Field(False, description="forwards; the agent gives it gateway addresses and routes")
     unsupported: list[str] = Field([], description="scenarios this image says no to")
 
@@ -83,7 +84,9 @@ def read(block: type[Block], data: object, place: str) -> Block:
         parent = _descend(block, path[:-1])
         raise TopologyError(".".join([place, *path]), "unknown key", choices=fields(parent))
     value = _value(data, path)
-    raise TopologyError(".".join([place, *path]), f"{first['msg'].lower()}" + (f": {value!r}" if value is not None else ""))
+    raise TopologyError(
+        ".".join([place, *path]), f"{first['msg'].lower()}" + (f": {value!r}" if value is not None else "")
+    )
 
 
 def settings(block: DirectionBlock) -> dict[str, object]:

@@ -145,9 +145,15 @@ class Topology:
 
     def _neighbours(self, network: str, besides: str) -> list[tuple[str, IPv4Address]]:
         return sorted(
-            ((host.name, at.address) for host in self.hosts.values() if host.role.router and host.name != besides
-             for at in host.attachments if at.network == network), key=lambda pair: pair[1],
-        )  # fmt: skip
+            (
+                (host.name, at.address)
+                for host in self.hosts.values()
+                if host.role.router and host.name != besides
+                for at in host.attachments
+                if at.network == network
+            ),
+            key=lambda pair: pair[1],
+        )
 
     def _gateway_router(self, network: Network) -> str | None:
         routers = self._neighbours(network.name, besides="")
@@ -174,15 +180,20 @@ def resolve(document: Document) -> Topology:
             hosts[name] = _host(document, name, service, role, networks, blocks)
     if len(agents) != 1:
         raise TopologyError(
-            document.place("services"), f"{len(agents)} services have the role agent; exactly one is needed",
+            document.place("services"),
+            f"{len(agents)} services have the role agent; exactly one is needed",
             remedy="add agent: {extends: {file: ../images/agent/service.yaml, service: agent}}",
-        )  # fmt: skip
+        )
     used = {attachment.network for host in hosts.values() for attachment in host.attachments}
     topology = Topology(
         name=str(data.get("name") or document.path.stem),
-        path=document.path, about=known.about, needs=tuple(known.needs), agent=agents[0], hosts=hosts,
+        path=document.path,
+        about=known.about,
+        needs=tuple(known.needs),
+        agent=agents[0],
+        hosts=hosts,
         networks={name: network for name, network in networks.items() if name in used},
-    )  # fmt: skip
+    )
     _unique(document, topology)
     return topology
 
@@ -206,19 +217,25 @@ def _networks(document: Document) -> tuple[dict[str, Network], dict[str, dict[st
 def _role(document: Document, name: str, service: Mapping[str, Any]) -> Role:
     place = document.place("services", name)
     if not _NAME.fullmatch(name):
-        raise TopologyError(place, f"{name[:70]!r} is no host name", remedy="use at most 63 of a-z, 0-9, '-', '_' and '.'")
+        raise TopologyError(
+            place, f"{name[:70]!r} is no host name", remedy="use at most 63 of a-z, 0-9, '-', '_' and '.'"
+        )
     _only(service, place, "x-role")
     block = schema.read(schema.RoleBlock, service.get("x-role") or {"name": name}, f"{place}.x-role")
     if not service.get("image") and not service.get("build"):
         raise TopologyError(place, "has no image", remedy="extend a role of images/ or name an image: or a build:")
-    ready = block.ready or schema.ReadyBlock()
+    ready = block.ready or schema.ReadyBlock(tcp=None, dns=None)
     return Role(block.name, block.router, ready.tcp, ready.dns, tuple(block.unsupported))
 
 
 def _host(
-    document: Document, name: str, service: Mapping[str, Any], role: Role,
-    networks: Mapping[str, Network], blocks: Mapping[str, dict[str, object]],
-) -> Host:  # fmt: skip
+    document: Document,
+    name: str,
+    service: Mapping[str, Any],
+    role: Role,
+    networks: Mapping[str, Network],
+    blocks: Mapping[str, dict[str, object]],
+) -> Host:
     place = document.place("services", name)
     attachments = []
     declared = service.get("networks") or {}
@@ -238,9 +255,12 @@ def _host(
     dns = service.get("dns") or []
     servers = [dns] if isinstance(dns, str) else dns
     return Host(
-        name, role, str(service.get("image") or ""), tuple(sorted(attachments, key=lambda at: at.address)),
+        name,
+        role,
+        str(service.get("image") or ""),
+        tuple(sorted(attachments, key=lambda at: at.address)),
         tuple(_address(IPv4Address, server, f"{place}.dns", "10.77.1.53") for server in servers),
-    )  # fmt: skip
+    )
 
 
 def _only(mapping: Any, place: str, *keys: str) -> None:
@@ -257,26 +277,40 @@ def _address(kind: type[Any], text: object, place: str, example: str) -> Any:
     try:
         return kind(str(text))
     except (ipaddress.AddressValueError, ipaddress.NetmaskValueError, ValueError):
-        raise TopologyError(place, f"{text!r} is not an IPv4 {'network' if kind is IPv4Network else 'address'}", remedy=f"write for example {example}") from None
+        raise TopologyError(
+            place,
+            f"{text!r} is not an IPv4 {'network' if kind is IPv4Network else 'address'}",
+            remedy=f"write for example {example}",
+        ) from None
 
 
 def _inside(text: object, subnet: IPv4Network, place: str) -> IPv4Address:
-    address: IPv4Address = _address(IPv4Address, text, place, str(subnet[10]) if subnet.num_addresses > 10 else str(subnet[0]))
+    address: IPv4Address = _address(
+        IPv4Address, text, place, str(subnet[10]) if subnet.num_addresses > 10 else str(subnet[0])
+    )
     if address not in subnet:
-        raise TopologyError(place, f"{address} is outside {subnet}", remedy=f"choose one from {subnet[1]} to {subnet[-2]}")
+        raise TopologyError(
+            place, f"{address} is outside {subnet}", remedy=f"choose one from {subnet[1]} to {subnet[-2]}"
+        )
     return address
 
 
 def _unique(document: Document, topology: Topology) -> None:
     """No two hosts with one address, no address of a host that is a gateway's, no two overlapping subnets."""
-    taken = {network.gateway: f"the gateway of {network.name}" for network in topology.networks.values() if network.gateway}
+    taken = {
+        network.gateway: f"the gateway of {network.name}" for network in topology.networks.values() if network.gateway
+    }
     for attachment in topology.attachments():
         place = document.place("services", attachment.host) + f".networks.{attachment.network}.ipv4_address"
         if attachment.address in taken:
-            raise TopologyError(place, f"{attachment.address} is already {taken[attachment.address]}", remedy="give each its own")
+            raise TopologyError(
+                place, f"{attachment.address} is already {taken[attachment.address]}", remedy="give each its own"
+            )
         taken[attachment.address] = f"that of {attachment.host}"
     networks = list(topology.networks.values())
     for index, network in enumerate(networks):
         for other in networks[:index]:
             if network.subnet.overlaps(other.subnet):
-                raise TopologyError(document.place("networks", network.name), f"{network.subnet} overlaps {other.name} ({other.subnet})")
+                raise TopologyError(
+                    document.place("networks", network.name), f"{network.subnet} overlaps {other.name} ({other.subnet})"
+                )

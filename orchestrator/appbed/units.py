@@ -14,9 +14,15 @@ from appbed.errors import UnitError
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|\.[0-9]+)\s*([a-zA-Z%µ]*)\s*")
 _TIME_MS = {"us": 1e-3, "µs": 1e-3, "usec": 1e-3, "ms": 1.0, "msec": 1.0, "s": 1e3, "sec": 1e3}
 _RATE_BIT = {
-    "bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9,
-    "bps": 8.0, "kbps": 8e3, "mbps": 8e6, "gbps": 8e9,
-}  # fmt: skip
+    "bit": 1.0,
+    "kbit": 1e3,
+    "mbit": 1e6,
+    "gbit": 1e9,
+    "bps": 8.0,
+    "kbps": 8e3,
+    "mbps": 8e6,
+    "gbps": 8e9,
+}
 _SIZE_BYTES = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 
 

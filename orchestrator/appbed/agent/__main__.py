@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,8 @@ from appbed.agent.relay_cables import RelayCables
 from appbed.errors import AppbedError
 
 _SYS_PTRACE, _SYS_ADMIN, _NET_ADMIN, _NET_RAW = 19, 21, 12, 13
+_GIVEN = Path("/appbed/topology.json")  # from the orchestrator, resolved; works with a remote engine and any folder
+_MOUNTED = Path("/appbed/compose")  # for plain `docker compose up`
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -27,15 +30,18 @@ def main() -> None:
     cables = _cables(os.environ.get("APPBED_LINKS") or "auto")
     _keep_only(_NET_ADMIN, _NET_RAW)
     from appbed.agent import control  # with all it imports, after the door has been forked off and the powers are gone
-    from appbed.topology import load
+    from appbed.loader import Document
+    from appbed.topology import load, resolve
 
-    folder = Path("/appbed/compose")
-    files = [folder / name for name in os.environ["APPBED_TOPOLOGY"].split(":")]
     try:
-        topology = load(files[0], os.environ, *files[1:])
+        if _GIVEN.exists():
+            topology = resolve(Document(_GIVEN, json.loads(_GIVEN.read_text(encoding="utf-8"))))
+        else:
+            files = [_MOUNTED / name for name in os.environ["APPBED_TOPOLOGY"].split(":")]
+            topology = load(files[0], os.environ, *files[1:])
     except AppbedError as error:
         sys.exit(f"agent: {error}")
-    control.run(topology, instance, door.Door(ours), cables, lambda: None)
+    control.run(topology, instance, door.Door(ours), cables)
 
 
 def _cables(wanted: str) -> Cables:

@@ -32,7 +32,9 @@ def main() -> None:
     data, fds, _, _ = socket.recv_fds(channel, 1 << 20, 250)
     request = json.loads(data)
     try:
-        sockets = [_prepared(fd, point, request.get("filter") or "") for fd, point in zip(fds, request["points"], strict=True)]
+        sockets = [
+            _prepared(fd, point, request.get("filter") or "") for fd, point in zip(fds, request["points"], strict=True)
+        ]
         with Path(request["file"]).open("wb", buffering=0) as file:
             _capture(channel, sockets, request, Writer(file, "appbed"))
     except (OSError, ValueError) as error:
@@ -93,15 +95,14 @@ def _prepared(fd: int, point: dict[str, str], bpf: str) -> Any:
     """A packet socket from the door as scapy's own listening socket, bound last so that nothing comes before the filter."""
     from scapy.arch.linux import L2ListenSocket
 
-    class Listener(L2ListenSocket):  # type: ignore[misc]
+    class Listener(L2ListenSocket):
         """scapy's socket around one that is already open, in another namespace."""
 
         auxdata_available = True  # VLAN tags and kernel timestamps come beside the frame
 
         def __init__(self, sock: socket.socket) -> None:
             self.ins = sock
-            self.outs = None
-            self.fileno = sock.fileno
+            self.outs = None  # type: ignore[assignment]
 
     sock = socket.socket(fileno=fd)
     sock.setblocking(False)
@@ -110,8 +111,12 @@ def _prepared(fd: int, point: dict[str, str], bpf: str) -> Any:
     sock.setsockopt(_SOL_PACKET, _AUXDATA, 1)
     if bpf:
         from scapy.arch.common import compile_filter
+        from scapy.error import Scapy_Exception
 
-        program = compile_filter(bpf, linktype=1)
+        try:
+            program = compile_filter(bpf, linktype=1)
+        except Scapy_Exception as error:
+            raise ValueError(f"filter {bpf!r}: {error}") from None
         sock.setsockopt(socket.SOL_SOCKET, 26, bytes(program))  # SO_ATTACH_FILTER
     interface = point["interface"]
     index = socket.if_nametoindex(interface) if point.get("here") else _index(sock, interface)

@@ -28,7 +28,9 @@ class Captures:
     def names(self) -> list[str]:
         return sorted(self._running)
 
-    async def start(self, name: str, points: list[tuple[dict[str, Any], Found | None]], options: Mapping[str, Any]) -> None:
+    async def start(
+        self, name: str, points: list[tuple[dict[str, Any], Found | None]], options: Mapping[str, Any]
+    ) -> None:
         """Returns when every point is being read."""
         if not re.fullmatch(r"[A-Za-z0-9_.-]{1,80}", name) or name in self._running:
             raise AgentError(f"capture {name[:80]!r} {'is already running' if name in self._running else 'is no name'}")
@@ -36,7 +38,9 @@ class Captures:
         file = OUT / f"{name}.pcapng"
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            process = await asyncio.create_subprocess_exec(sys.executable, "-m", "appbed.agent.capture", stdin=theirs)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "appbed.agent.capture", stdin=theirs.fileno()
+            )
         request = {"file": str(file), "points": [point for point, _ in points], **options}
         sockets = [self._door.socket(found, "packet") if found else _here() for _, found in points]
         try:

@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -55,6 +55,7 @@ class Control:
         self._captures = Captures(door)
         self._changed = asyncio.Event()
         self._events: list[dict[str, Any]] = []
+        self._started = time.time()
         state = json.loads(STATE.read_text()) if STATE.exists() else {}
         self._bridges: dict[str, str] = state.get("bridges", {})
         self._set: dict[str, Link] = {
@@ -68,7 +69,7 @@ class Control:
         with link_events() as events:
             loop = asyncio.get_running_loop()
             stirred = asyncio.Event()
-            loop.add_reader(events, lambda: (_drain(events), stirred.set()))
+            loop.add_reader(events, _drain, events, stirred)
             while True:
                 self._reconcile()
                 complete = len(self._running) == len(self.topology.hosts)
@@ -86,7 +87,10 @@ class Control:
             if key not in known:
                 try:
                     self._adopt(entry)
-                except (OSError, LookupError) as error:  # it went away again, or is not wired yet: the next look decides
+                except (
+                    OSError,
+                    LookupError,
+                ) as error:  # it went away again, or is not wired yet: the next look decides
                     self._note("not yet", pid=entry.pid, why=str(error))
 
     def _adopt(self, found: Found) -> None:
@@ -96,9 +100,11 @@ class Control:
             if host is None:
                 return
             wired = {
-                at.network: interface for at in host.attachments for interface in interfaces
+                at.network: interface
+                for at in host.attachments
+                for interface in interfaces
                 if any(address.ip == at.address for address in interface.addresses)
-            }  # fmt: skip
+            }
             if len(wired) < len(host.attachments):
                 raise LookupError(f"{host.name}: not every interface is there yet")
             if host.role.router:
@@ -119,6 +125,8 @@ class Control:
 
     def _route(self, netlink: Netlink, host: Host, wired: Mapping[str, Interface]) -> None:
         """A router: gateway addresses, and only the lab's routes."""
+        for interface in wired.values():
+            netlink.forward_plainly(interface.index)
         for attachment, gateway in self.topology.gateways(host):
             subnet = self.topology.networks[attachment.network].subnet
             netlink.add_address(wired[attachment.network].index, IPv4Interface((gateway, subnet.prefixlen)))
@@ -132,12 +140,16 @@ class Control:
     def _name(self, found: Found, host: Host) -> None:
         """Names come from the lab's DNS: neither from the engine's resolver at 127.0.0.11 nor from /etc/hosts."""
         try:
-            self._door.write(found, "resolv.conf", "".join(f"nameserver {server}\n" for server in host.dns) or "# nobody\n")
+            self._door.write(
+                found, "resolv.conf", "".join(f"nameserver {server}\n" for server in host.dns) or "# nobody\n"
+            )
             self._door.write(found, "hosts", "127.0.0.1 localhost\n")
         except LookupError as error:
             # The engine mounts both files read-only into a read-only root; such a host has to ask nobody.
             if any(not server.is_loopback for server in host.dns):
-                raise LookupError(f"{host.name}: {error}: a host with a name server needs a writable root, remove read_only") from None
+                raise LookupError(
+                    f"{host.name}: {error}: a host with a name server needs a writable root, remove read_only"
+                ) from None
 
     def _wire(self, running: Running) -> None:
         """Finds the engine's side of each interface and plugs a cable in wherever the link is not clean."""
@@ -203,7 +215,9 @@ class Control:
             if running is None:
                 waiting[name] = "its network namespace"
             elif not running.ready:
-                waiting[name] = f"port {host.role.ready_tcp}" if host.role.ready_tcp else f"an answer for {host.role.ready_dns}"
+                waiting[name] = (
+                    f"port {host.role.ready_tcp}" if host.role.ready_tcp else f"an answer for {host.role.ready_dns}"
+                )
         return waiting
 
     def link(self, attachment: Attachment) -> Link:
@@ -243,12 +257,17 @@ class Control:
         for attachment in self.topology.attachments():
             running = self._running.get(attachment.host)
             port = running.ports.get(attachment.network) if running else None
-            shown.append({
-                "attachment": str(attachment), "address": str(attachment.address),
-                "declared": attachment.link.settings(), "set": self.link(attachment).settings(),
-                "cable": self._cables.kind if port else "bridge", "running": running is not None,
-                "counters": counters.get(port.name) if port else None,
-            })  # fmt: skip
+            shown.append(
+                {
+                    "attachment": str(attachment),
+                    "address": str(attachment.address),
+                    "declared": attachment.link.settings(),
+                    "set": self.link(attachment).settings(),
+                    "cable": self._cables.kind if port else "bridge",
+                    "running": running is not None,
+                    "counters": counters.get(port.name) if port else None,
+                }
+            )
         return shown
 
     async def start_capture(self, name: str, points: list[str], options: Mapping[str, Any]) -> None:
@@ -268,7 +287,17 @@ class Control:
                 bridge = self._bridges.get(name)
                 if not bridge:
                     raise AgentError(f"network {name} has no running host yet")
-                points.append(({"name": f"network:{name}", "interface": bridge, "description": str(network.subnet), "here": True}, None))
+                points.append(
+                    (
+                        {
+                            "name": f"network:{name}",
+                            "interface": bridge,
+                            "description": str(network.subnet),
+                            "here": True,
+                        },
+                        None,
+                    )
+                )
                 continue
             host, _, network_name = name.partition("@")
             self.topology.host(host)
@@ -278,9 +307,11 @@ class Control:
             for attachment in running.host.attachments if not network_name else [running.host.attachment(network_name)]:
                 interface = running.interfaces[attachment.network]
                 point = {
-                    "name": f"host:{host}:{interface.name}", "interface": interface.name, "description": str(attachment.address),
+                    "name": f"host:{host}:{interface.name}",
+                    "interface": interface.name,
+                    "description": str(attachment.address),
                     "comment": f"network {attachment.network}",
-                }  # fmt: skip
+                }
                 points.append((point, running.found))
         return points
 
@@ -288,7 +319,13 @@ class Control:
         """One command; all answers but `wait` are one line."""
         match request.get("op"):
             case "status":
-                yield {"links": self._cables.kind, "missing": self.missing(), "hosts": sorted(self._running), "captures": self._captures.names()}
+                yield {
+                    "started": self._started,
+                    "links": self._cables.kind,
+                    "missing": self.missing(),
+                    "hosts": sorted(self._running),
+                    "captures": self._captures.names(),
+                }
             case "wait":
                 async for line in self._wait(float(request["seconds"])):
                     yield line
@@ -296,7 +333,9 @@ class Control:
                 yield {"links": self.links(), "backend": self._cables.kind}
             case "link-change":
                 self.change_links(request["changes"], base=request.get("base", "now"))
-                yield {"links": [line for line in self.links() if line["attachment"] in self._names(request["changes"])]}
+                yield {
+                    "links": [line for line in self.links() if line["attachment"] in self._names(request["changes"])]
+                }
             case "capture-start":
                 await self.start_capture(request["name"], request["points"], request.get("options") or {})
                 yield {"ready": True}
@@ -355,18 +394,18 @@ async def _answers(control: Control, line: bytes) -> AsyncIterator[dict[str, Any
         yield {"error": f"{type(error).__name__}: {error}"}
 
 
-def run(topology: Topology, instance: str, door: Door, cables: Cables, stopped: Callable[[], None]) -> None:
+def run(topology: Topology, instance: str, door: Door, cables: Cables) -> None:
     """Until something the agent depends on ends; then the container ends with it and is started again."""
     RUN.mkdir(parents=True, exist_ok=True)
     try:
         asyncio.run(serve(Control(topology, instance, door, cables), RUN / "control.sock"))
     finally:
-        stopped()
         sys.stdout.flush()
         os._exit(1)
 
 
-def _drain(events: socket.socket) -> None:
+def _drain(events: socket.socket, stirred: asyncio.Event) -> None:
+    stirred.set()
     with contextlib.suppress(OSError):
         while events.recv(1 << 17):
             pass

@@ -20,7 +20,14 @@ CLONE_NEWNET = 0x40000000
 _FILES = ("resolv.conf", "hosts")  # what may be written, below the host's /etc
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.process_vm_readv.restype = ctypes.c_ssize_t
-_LIBC.process_vm_readv.argtypes = [ctypes.c_int, *[ctypes.c_void_p, ctypes.c_ulong] * 2, ctypes.c_ulong]
+_LIBC.process_vm_readv.argtypes = (
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.c_ulong,
+    ctypes.c_void_p,
+    ctypes.c_ulong,
+    ctypes.c_ulong,
+)
 _PROC = Path("/proc")
 
 
@@ -97,7 +104,7 @@ def _answer(request: dict[str, object], mark: bytes, home: int, outside: set[int
 
 def _find(mark: bytes, outside: set[int]) -> Iterator[Found]:
     """`outside` remembers processes of the machine itself: they never become a container's, so they are looked at once."""
-    present = {int(entry) for entry in os.listdir(_PROC) if entry.isdecimal()}
+    present = {int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal()}
     outside &= present
     for pid in present - outside:
         inner = _inner_pids(pid)
@@ -185,5 +192,5 @@ def _write(pid: int, name: str, text: str) -> None:
             os.close(etc)
     finally:
         os.close(root)
-    with open(file, "w", encoding="ascii") as out:
+    with os.fdopen(file, "w", encoding="ascii") as out:
         out.write(text)

@@ -50,7 +50,11 @@ class Direction:
         self._limit = impairment.queue.packets
         self._limit_ns = round(impairment.queue.ms * 1e6) if impairment.queue.ms is not None else None
         self._random_free = not (
-            impairment.loss_pct or impairment.burst or impairment.duplicate_pct or impairment.corrupt_pct or impairment.reorder_pct
+            impairment.loss_pct
+            or impairment.burst
+            or impairment.duplicate_pct
+            or impairment.corrupt_pct
+            or impairment.reorder_pct
         )
 
     def admit(self, now_ns: int, frame: bytes) -> list[tuple[int, bytes]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from appbed.agent.cables import Port
@@ -74,9 +74,20 @@ class NetemCables:
             _run("tc", "qdisc", "add", "dev", port.name, "root", "handle", HANDLE, "netem", *arguments(link.up))
             _run("tc", "qdisc", "add", "dev", port.veth_name, "clsact")
             _run(
-                "tc", "filter", "add", "dev", port.veth_name, "ingress", "matchall",
-                "action", "mirred", "egress", "redirect", "dev", port.name,
-            )  # fmt: skip
+                "tc",
+                "filter",
+                "add",
+                "dev",
+                port.veth_name,
+                "ingress",
+                "matchall",
+                "action",
+                "mirred",
+                "egress",
+                "redirect",
+                "dev",
+                port.name,
+            )
             _run("tc", "qdisc", "add", "dev", port.veth_name, "root", "handle", HANDLE, "netem", *arguments(link.down))
         except OSError:
             self.unplug(port, gone=False)
@@ -87,7 +98,9 @@ class NetemCables:
         for name, link in links.items():
             port = self._ports[name]
             _run("tc", "qdisc", "change", "dev", port.name, "root", "handle", HANDLE, "netem", *arguments(link.up))
-            _run("tc", "qdisc", "change", "dev", port.veth_name, "root", "handle", HANDLE, "netem", *arguments(link.down))
+            _run(
+                "tc", "qdisc", "change", "dev", port.veth_name, "root", "handle", HANDLE, "netem", *arguments(link.down)
+            )
 
     def unplug(self, port: Port, *, gone: bool) -> None:
         self._ports.pop(port.name, None)
@@ -102,14 +115,21 @@ class NetemCables:
 
     def counters(self) -> Mapping[str, Any]:
         """As the relay counts, read back from `tc -j -s qdisc`; netem does not tell loss from overflow."""
-        return {name: {"up": _statistics(name), "down": _statistics(port.veth_name)} for name, port in self._ports.items()}
+        return {
+            name: {"up": _statistics(name), "down": _statistics(port.veth_name)} for name, port in self._ports.items()
+        }
 
 
 def _statistics(device: str) -> dict[str, int]:
-    shown = json.loads(_run("tc", "-j", "-s", "qdisc", "show", "dev", device, "root") or "[]")
-    found = next((qdisc for qdisc in shown if qdisc.get("kind") == "netem"), {})
+    shown: list[dict[str, Any]] = json.loads(_run("tc", "-j", "-s", "qdisc", "show", "dev", device, "root") or "[]")
+    found: dict[str, Any] = next((qdisc for qdisc in shown if qdisc.get("kind") == "netem"), {})
     sent, dropped = found.get("packets", 0), found.get("drops", 0)
-    return {"frames_in": sent + dropped + found.get("qlen", 0), "frames_out": sent, "bytes_out": found.get("bytes", 0), "lost": dropped}
+    return {
+        "frames_in": sent + dropped + found.get("qlen", 0),
+        "frames_out": sent,
+        "bytes_out": found.get("bytes", 0),
+        "lost": dropped,
+    }
 
 
 def _run(*argv: str) -> str:
@@ -125,8 +145,3 @@ def _try(*argv: str) -> None:
 
 def _us(ms: float) -> str:
     return f"{ms * 1000:.3f}us"
-
-
-def leftovers(names: Sequence[str], prefix: str) -> list[str]:
-    """Devices of an earlier agent of the same instance; an ifb outlives the process that made it."""
-    return [name for name in names if name.startswith(prefix)]

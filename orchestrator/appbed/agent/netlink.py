@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-_NEWLINK, _GETLINK, _NEWADDR, _GETADDR, _NEWROUTE, _DELROUTE, _GETROUTE = 16, 18, 20, 22, 24, 25, 26
+_NEWLINK, _GETLINK, _SETLINK, _NEWADDR, _GETADDR, _NEWROUTE, _DELROUTE, _GETROUTE = 16, 18, 19, 20, 22, 24, 25, 26
 _REQUEST, _ACK, _DUMP, _EXCL, _CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
 _ERROR, _DONE = 2, 3
 _IFLA_ADDRESS, _IFLA_NAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, _IFLA_TXQLEN, _IFLA_AF_SPEC = 1, 3, 4, 5, 10, 13, 26
@@ -65,11 +65,17 @@ class Netlink:
         for body in self._dump(_GETLINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0)):
             _, _, index, _, _ = struct.unpack_from("=BxHiII", body)
             attributes = _attributes(body[16:])
-            found.append(Interface(
-                index, attributes[_IFLA_NAME].rstrip(b"\0").decode(), attributes.get(_IFLA_ADDRESS, b""),
-                _u32(attributes.get(_IFLA_MTU)), _u32(attributes.get(_IFLA_LINK)), _u32(attributes.get(_IFLA_MASTER)),
-                tuple(addresses.get(index, ())),
-            ))  # fmt: skip
+            found.append(
+                Interface(
+                    index,
+                    attributes[_IFLA_NAME].rstrip(b"\0").decode(),
+                    attributes.get(_IFLA_ADDRESS, b""),
+                    _u32(attributes.get(_IFLA_MTU)),
+                    _u32(attributes.get(_IFLA_LINK)),
+                    _u32(attributes.get(_IFLA_MASTER)),
+                    tuple(addresses.get(index, ())),
+                )
+            )
         return found
 
     def add_address(self, index: int, address: IPv4Interface) -> None:
@@ -98,7 +104,9 @@ class Netlink:
         body += _attribute(1, subnet.network_address.packed) + _attribute(5, via.packed)
         self._change(_DELROUTE, 0, body, ignore=errno.ESRCH)
 
-    def set_link(self, index: int, *, master: int | None = None, up: bool | None = None, queue: int | None = None) -> None:
+    def set_link(
+        self, index: int, *, master: int | None = None, up: bool | None = None, queue: int | None = None
+    ) -> None:
         """`master` 0 unplugs from the bridge; `queue` is the transmit queue in packets."""
         flags = (_IFF_UP if up else 0, _IFF_UP) if up is not None else (0, 0)
         body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, *flags)
@@ -107,6 +115,13 @@ class Netlink:
         if queue is not None:
             body += _attribute(_IFLA_TXQLEN, struct.pack("=I", queue))
         self._change(_NEWLINK, 0, body)
+
+    def forward_plainly(self, index: int) -> None:
+        """A router's interface: no ICMP redirects, no reverse-path filter. The engine applies `sysctls` after it made the
+        interfaces, which keep the default, and the kernel takes the stricter of "all" and the interface's own."""
+        settings = _attribute(6, struct.pack("=I", 0)) + _attribute(8, struct.pack("=I", 0))  # IPV4_DEVCONF numbers
+        spec = _attribute(_IFLA_AF_SPEC, _attribute(socket.AF_INET, _attribute(1, settings)))
+        self._change(_SETLINK, 0, struct.pack("=BxHiII", 0, 0, index, 0, 0) + spec)
 
     def quiet_ipv6(self, index: int) -> None:
         """No link-local address on this interface (addrgenmode none), so the kernel sends nothing of its own through it."""

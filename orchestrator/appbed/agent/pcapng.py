@@ -11,7 +11,7 @@ _ETHERNET = 1
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where frames are read. `name` is "host:client:eth0" (what the host lived through) or "network:campus" (what the wire carried)."""
+    """Where frames are read: "host:client:eth0" is what the host lived through, "network:campus" what the wire carried."""
 
     name: str
     description: str = ""

@@ -9,6 +9,7 @@ process, so a dead relay is a cut cable, never an unimpaired one.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -141,7 +142,12 @@ class Relay:
         match request["op"]:
             case "plug":
                 cable = Cable(
-                    request["name"], request["veth"], request["veth_name"], request["bridge"], _link(request["link"]), self._netlink
+                    request["name"],
+                    request["veth"],
+                    request["veth_name"],
+                    request["bridge"],
+                    _link(request["link"]),
+                    self._netlink,
                 )
                 self._cables[cable.name] = cable
                 for fd, is_tap in ((cable.tap, True), (cable.veth.fileno(), False)):
@@ -193,10 +199,8 @@ class _Timer:
 
     def drain(self) -> None:
         self._armed = 0
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self.fd, 8)
-        except BlockingIOError:
-            pass
 
 
 def _send(direction: Direction, fd: int, frame: bytes) -> None:

@@ -20,7 +20,14 @@ class RelayCables:
         self._channel = channel
 
     def plug(self, port: Port, link: Link) -> None:
-        self._ask(op="plug", name=port.name, veth=port.veth, veth_name=port.veth_name, bridge=port.bridge, link=link.settings())
+        self._ask(
+            op="plug",
+            name=port.name,
+            veth=port.veth,
+            veth_name=port.veth_name,
+            bridge=port.bridge,
+            link=link.settings(),
+        )
 
     def set(self, links: Mapping[str, Link]) -> None:
         self._ask(op="set", links={name: link.settings() for name, link in links.items()})

@@ -42,10 +42,10 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """Everything the engine holds that carries one instance's label. `owner` is the process a short-lived one belongs to."""
+    """Everything the engine holds that carries one instance's label. `files` are Compose's, `owner` is the process a short-lived one belongs to."""
 
     name: str
-    topology: str
+    files: tuple[Path, ...]
     net: str
     owner: str
     containers: tuple[Container, ...]
@@ -84,7 +84,9 @@ class Engine(Protocol):
 
     def containers(self, name: str) -> list[Container]: ...
 
-    def exec(self, name: str, host: str, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0) -> Completed: ...
+    def exec(
+        self, name: str, host: str, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0
+    ) -> Completed: ...
 
     def stream(self, name: str, host: str, argv: Sequence[str]) -> AbstractContextManager[Stream]: ...
 
@@ -92,6 +94,12 @@ class Engine(Protocol):
 
     def copy_out(self, name: str, host: str, path: str, to: Path) -> None:
         """One file, owned by the caller."""
+
+    def read(self, name: str, host: str, path: str) -> bytes:
+        """One small file; EngineError when there is none."""
+
+    def copy_in(self, name: str, host: str, path: str, content: bytes) -> None:
+        """Writes one file into a container, also one that is not started yet."""
 
     def restart(self, name: str, host: str) -> None: ...
 

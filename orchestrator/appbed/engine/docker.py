@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import docker
 import requests
@@ -26,7 +26,12 @@ from appbed.engine.find_engine import find_engine
 from appbed.errors import EngineError
 
 INSTANCE = "org.appbed.instance"
-_PROJECT, _SERVICE, _FILES = "com.docker.compose.project", "com.docker.compose.service", "com.docker.compose.project.config_files"
+_PROJECT, _SERVICE, _FILES = (
+    "com.docker.compose.project",
+    "com.docker.compose.service",
+    "com.docker.compose.project.config_files",
+)
+_ATTEMPTS = 3
 _PARALLEL = 6  # starts at once: measured best on 2 cores, 20 at once is slower
 
 
@@ -108,7 +113,9 @@ class DockerEngine:
                 for channel, data in _frames(sock, lambda: deadline - time.monotonic()):
                     output[channel] += data
             status = api.exec_inspect(execution["Id"])["ExitCode"]
-        return Completed(status if status is not None else -1, *(output[channel].decode(errors="replace") for channel in (1, 2)))
+        return Completed(
+            status if status is not None else -1, *(output[channel].decode(errors="replace") for channel in (1, 2))
+        )
 
     @contextlib.contextmanager
     def stream(self, name: str, host: str, argv: Sequence[str]) -> Iterator[_Lines]:
@@ -126,21 +133,39 @@ class DockerEngine:
             return bytes(self._one(name, host).logs(tail=tail if tail is not None else "all")).decode(errors="replace")
 
     def copy_out(self, name: str, host: str, path: str, to: Path) -> None:
+        with self._file(name, host, path) as content:
+            try:
+                with to.open("wb") as out:
+                    while block := content.read(1 << 20):
+                        out.write(block)
+            except OSError as error:
+                raise EngineError(
+                    f"{to}: {error.strerror}", remedy="free some space or choose another folder"
+                ) from None
+
+    def read(self, name: str, host: str, path: str) -> bytes:
+        with self._file(name, host, path) as content:
+            return content.read()
+
+    @contextlib.contextmanager
+    def _file(self, name: str, host: str, path: str) -> Iterator[IO[bytes]]:
         with _said(f"copy {path} from {host}"):
             chunks, _ = self._one(name, host).get_archive(path)
         with tarfile.open(fileobj=_Chunks(chunks), mode="r|") as archive:
-            for member in archive:
-                content = archive.extractfile(member)
-                if content is None:
-                    continue
-                try:
-                    with to.open("wb") as out:
-                        while block := content.read(1 << 20):
-                            out.write(block)
-                except OSError as error:
-                    raise EngineError(f"{to}: {error.strerror}", remedy="free some space or choose another folder") from None
-                return
-        raise EngineError(f"{host}: {path} is no file")
+            member = archive.next()
+            content = archive.extractfile(member) if member else None
+            if content is None:
+                raise EngineError(f"{host}: {path} is no file")
+            yield content
+
+    def copy_in(self, name: str, host: str, path: str, content: bytes) -> None:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        with _said(f"copy {path} into {host}"):
+            self._one(name, host).put_archive("/", buffer.getvalue())
 
     def restart(self, name: str, host: str) -> None:
         with _said(f"restart {host}"):
@@ -148,7 +173,7 @@ class DockerEngine:
 
     def down(self, name: str) -> int:
         removed = 0
-        for attempt in range(3):
+        for _ in range(_ATTEMPTS):
             containers = self._of(name)
             with ThreadPoolExecutor(_PARALLEL) as pool:
                 removed += sum(pool.map(_remove_container, containers))
@@ -160,7 +185,10 @@ class DockerEngine:
             left = len(self._of(name)) + len(self._client.networks.list(filters=label))
             if not left:
                 return removed
-        raise EngineError(f"{left} objects of {name} would not go after {attempt + 1} attempts", remedy="see `docker ps -a`, then `appbed gc`")
+        raise EngineError(
+            f"{left} objects of {name} would not go after {_ATTEMPTS} attempts",
+            remedy="see `docker ps -a`, then `appbed gc`",
+        )
 
     def instances(self) -> list[Instance]:
         label = {"label": INSTANCE}
@@ -176,15 +204,20 @@ class DockerEngine:
         labels: Mapping[str, str] = containers[0].labels if containers else {}
         shown = tuple(sorted((_container(container) for container in containers), key=lambda c: c.service))
         return Instance(
-            name, Path(labels.get(_FILES, "").split(",")[0]).stem, next((c.environment.get("APPBED_NET", "") for c in shown), ""),
-            labels.get("org.appbed.owner", ""), shown,
+            name,
+            tuple(Path(file) for file in labels.get(_FILES, "").split(",") if file),
+            next((c.environment.get("APPBED_NET", "") for c in shown), ""),
+            labels.get("org.appbed.owner", ""),
+            shown,
             tuple(n.name for n in networks if n.attrs["Labels"][INSTANCE] == name),
             tuple(v.name for v in volumes if v.attrs["Labels"][INSTANCE] == name),
-        )  # fmt: skip
+        )
 
     def _of(self, name: str) -> list[Any]:
         with _said(f"list containers of {name}"):
-            return list(self._client.containers.list(all=True, ignore_removed=True, filters={"label": f"{INSTANCE}={name}"}))
+            return list(
+                self._client.containers.list(all=True, ignore_removed=True, filters={"label": f"{INSTANCE}={name}"})
+            )
 
     def _one(self, name: str, host: str) -> Any:
         filters = {"label": [f"{_PROJECT}={name}", f"{_SERVICE}={host}"]}
@@ -277,9 +310,13 @@ def _container(container: Any) -> Container:
     state = container.attrs["State"]
     environment = dict(entry.partition("=")[::2] for entry in container.attrs["Config"]["Env"] or [])
     return Container(
-        container.labels.get(_SERVICE, container.name), container.name, state["Status"],
-        (state.get("Health") or {}).get("Status", ""), container.attrs["Config"]["Image"], environment,
-    )  # fmt: skip
+        container.labels.get(_SERVICE, container.name),
+        container.name,
+        state["Status"],
+        (state.get("Health") or {}).get("Status", ""),
+        container.attrs["Config"]["Image"],
+        environment,
+    )
 
 
 def _remove_container(container: Any) -> bool:

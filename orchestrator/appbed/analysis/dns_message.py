@@ -1,0 +1,185 @@
+"""One DNS message: its header by its bits, its sections by dnspython."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+import dns.exception
+import dns.message
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+
+from appbed.analysis.tcp import Endpoint
+
+_NAMED = ("NS", "CNAME", "PTR", "MX")
+HEADER_BYTES = 12
+
+
+class DnsRecord(NamedTuple):
+    """A resource record: (name, value, type, TTL) and its class; names are absolute, without the final dot."""
+
+    name: str
+    value: str
+    type: str
+    ttl_s: int
+    rclass: str = "IN"
+
+
+class Question(NamedTuple):
+    """What is asked: a name and a record type."""
+
+    name: str
+    type: str
+
+
+class _Sections(NamedTuple):
+    answer: tuple[DnsRecord, ...] = ()
+    authority: tuple[DnsRecord, ...] = ()
+    additional: tuple[DnsRecord, ...] = ()
+    rcode: int | None = None
+    edns_bytes: int | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DnsMessage:
+    """One message on the wire (RFC 1035 section 4); `packet` is its (last) packet's number, as Wireshark counts.
+
+    `wire` holds the message alone, `header` its raw 12 bytes. The sections are decoded when they are asked for; a
+    message that breaks the format has empty sections and says why in `fault`. In an UPDATE (RFC 2136) the question
+    is the zone, `answer` holds the prerequisites and `authority` the updates.
+    """
+
+    point: str
+    time_s: float
+    source: Endpoint
+    destination: Endpoint
+    transport: str
+    packet: int
+    wire: bytes = field(repr=False)
+
+    @property
+    def header(self) -> bytes:
+        return self.wire[:HEADER_BYTES]
+
+    @property
+    def id(self) -> int:
+        return int.from_bytes(self.wire[:2], "big")
+
+    @property
+    def flags(self) -> int:
+        """The 16 bits after the identifier."""
+        return int.from_bytes(self.wire[2:4], "big")
+
+    @property
+    def is_response(self) -> bool:
+        return bool(self.flags & 0x8000)
+
+    @property
+    def opcode(self) -> int:
+        """0 is a query, 4 NOTIFY, 5 UPDATE."""
+        return self.flags >> 11 & 15
+
+    @property
+    def authoritative(self) -> bool:
+        return bool(self.flags & 0x0400)
+
+    @property
+    def truncated(self) -> bool:
+        return bool(self.flags & 0x0200)
+
+    @property
+    def recursion_desired(self) -> bool:
+        return bool(self.flags & 0x0100)
+
+    @property
+    def recursion_available(self) -> bool:
+        return bool(self.flags & 0x0080)
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Entries announced for the four sections: question, answer, authority, additional."""
+        question, answer, authority, additional = struct.unpack_from(">HHHH", self.wire, 4)
+        return question, answer, authority, additional
+
+    @property
+    def question(self) -> Question | None:
+        return _question(self.wire)
+
+    @property
+    def answer(self) -> tuple[DnsRecord, ...]:
+        return _sections(self.wire).answer
+
+    @property
+    def authority(self) -> tuple[DnsRecord, ...]:
+        return _sections(self.wire).authority
+
+    @property
+    def additional(self) -> tuple[DnsRecord, ...]:
+        """The additional section without the OPT record, of which `edns_bytes` remains."""
+        return _sections(self.wire).additional
+
+    @property
+    def edns_bytes(self) -> int | None:
+        """The UDP size an OPT record offers (RFC 6891), None without one."""
+        return _sections(self.wire).edns_bytes
+
+    @property
+    def rcode(self) -> str:
+        """NOERROR, NXDOMAIN, REFUSED ..., the extended ones included."""
+        extended = _sections(self.wire).rcode if self.counts[3] else None
+        return dns.rcode.to_text(dns.rcode.Rcode(self.flags & 15 if extended is None else extended))
+
+    @property
+    def fault(self) -> str:
+        """Why the message breaks the format; "" when it does not."""
+        return _sections(self.wire).fault
+
+
+@lru_cache(maxsize=4096)
+def _question(wire: bytes) -> Question | None:
+    """The first question, read without dnspython: it is asked for each message; None where there is none to read."""
+    at, labels = HEADER_BYTES, []
+    if wire[4:6] == b"\0\0":
+        return None
+    while at < len(wire) and 0 < (size := wire[at]) < 64:
+        labels.append(_label(wire[at + 1 : at + 1 + size]))
+        at += 1 + size
+    if at + 5 > len(wire) or wire[at] != 0:
+        return None
+    number = int.from_bytes(wire[at + 1 : at + 3], "big")
+    return Question(".".join(labels) or ".", dns.rdatatype.to_text(dns.rdatatype.RdataType(number)))
+
+
+def _label(raw: bytes) -> str:
+    """A label as master files write it (RFC 1035 section 5.1)."""
+    return "".join(
+        f"\\{chr(byte)}" if byte in b'.\\"();@$' else chr(byte) if 32 < byte < 127 else f"\\{byte:03d}" for byte in raw
+    )
+
+
+@lru_cache(maxsize=4096)
+def _sections(wire: bytes) -> _Sections:
+    try:
+        message = dns.message.from_wire(wire, keyring=False, one_rr_per_rrset=True, ignore_trailing=True)
+        answer, authority, additional = (tuple(_records(section)) for section in message.sections[1:4])
+    except (dns.exception.DNSException, ValueError, IndexError, struct.error) as error:
+        return _Sections(fault=str(error) or type(error).__name__)
+    edns_bytes = message.payload if message.edns >= 0 else None
+    return _Sections(answer, authority, additional, int(message.rcode()), edns_bytes)
+
+
+def _records(section: Iterable[dns.rrset.RRset]) -> Iterator[DnsRecord]:
+    for rrset in section:
+        name = rrset.name.to_text(omit_final_dot=True)
+        rtype, rclass = dns.rdatatype.to_text(rrset.rdtype), dns.rdataclass.to_text(rrset.deleting or rrset.rdclass)
+        if not rrset:  # in an UPDATE: a name or a set without a value
+            yield DnsRecord(name, "", rtype, rrset.ttl, rclass)
+        for rdata in rrset:
+            value = rdata.to_text().removesuffix(".") if rtype in _NAMED else rdata.to_text()
+            yield DnsRecord(name, value, rtype, rrset.ttl, rclass)

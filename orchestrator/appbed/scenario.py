@@ -1,0 +1,68 @@
+"""A scenario: predict, act, judge. The files under scenarios/ are the registry."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from appbed import scenarios
+from appbed.errors import InputError
+from appbed.evidence import Evidence, Recorder
+from appbed.lab import Lab
+from appbed.verdict import Verdict
+
+Conditions = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`predict` sees the conditions only, `run` acts and records only, `check` sees saved evidence only.
+
+    `links` are set before `run` and are part of the conditions; `capture` names the points.
+    """
+
+    about: str
+    topology: str
+    predict: Callable[[Conditions], dict[str, Any]]
+    run: Callable[[Lab, Recorder], None]
+    check: Callable[[Evidence], Verdict]
+    claims: tuple[str, ...] = ()
+    links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    capture: tuple[str, ...] = ("all",)
+    roles: tuple[str, ...] = ()
+
+
+def discover() -> dict[str, Scenario]:
+    """Every SCENARIO below scenarios/ by dotted name: "tour", "web.persistent"."""
+    found = {}
+    for module in pkgutil.walk_packages(scenarios.__path__, scenarios.__name__ + "."):
+        if not module.ispkg:
+            scenario = getattr(importlib.import_module(module.name), "SCENARIO", None)
+            if isinstance(scenario, Scenario):
+                found[module.name.removeprefix(scenarios.__name__ + ".")] = scenario
+    return found
+
+
+def select(words: list[str]) -> dict[str, Scenario]:
+    """By name, group ("web"), claim ("W4") or "all", in the order of names."""
+    known = discover()
+    chosen: dict[str, Scenario] = {}
+    for word in words:
+        matching = {
+            name: scenario
+            for name, scenario in known.items()
+            if word == "all" or name == word or name.startswith(f"{word}.") or word in scenario.claims
+        }
+        if not matching:
+            groups = {name.partition(".")[0] for name in known}
+            claims = {claim for scenario in known.values() for claim in scenario.claims}
+            choices = sorted(groups | set(known)) + sorted(claims)
+            close = difflib.get_close_matches(word, choices, 1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise InputError(f"no scenario, group or claim {word!r}", remedy=f"{hint}known: {', '.join(choices)}, all")
+        chosen.update(matching)
+    return chosen

@@ -1,0 +1,1 @@
+"""One file a scenario; the files are the registry."""

@@ -1,0 +1,66 @@
+"""The four outcomes, and what a judgement consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """From best to worst for a claim; the worst finding is the verdict."""
+
+    PASSED = "PASSED"
+    UNSUPPORTED = "UNSUPPORTED"  # a role said it cannot do this
+    INCONCLUSIVE = "INCONCLUSIVE"  # the network was not as set, a frame was not captured, or the check itself crashed
+    FAILED = "FAILED"
+
+
+_ORDER = (Outcome.PASSED, Outcome.UNSUPPORTED, Outcome.FAILED, Outcome.INCONCLUSIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the table: what was looked at, what was predicted, what was seen."""
+
+    what: str
+    expected: str
+    seen: str
+    outcome: Outcome
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`figures` are numbers worth keeping, units in their names."""
+
+    outcome: Outcome
+    because: str
+    findings: tuple[Finding, ...] = ()
+    figures: Mapping[str, float] | None = None
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "outcome": self.outcome.value,
+            "findings": [{**asdict(finding), "outcome": finding.outcome.value} for finding in self.findings],
+        }
+
+
+def finding(what: str, expected: object, seen: object, agrees: bool, because: str = "") -> Finding:
+    return Finding(what, str(expected), str(seen), Outcome.PASSED if agrees else Outcome.FAILED, because)
+
+
+def judged(findings: Iterable[Finding], figures: Mapping[str, float] | None = None) -> Verdict:
+    """The worst of the findings. A network that was not as set makes everything INCONCLUSIVE, a failed claim included."""
+    lines = tuple(findings)
+    if not lines:
+        return Verdict(Outcome.INCONCLUSIVE, "nothing was found to judge", lines, figures)
+    worst = max(lines, key=lambda line: _ORDER.index(line.outcome))
+    because = (
+        "as predicted"
+        if worst.outcome is Outcome.PASSED
+        else f"{worst.what}: {worst.because or f'expected {worst.expected}, saw {worst.seen}'}"
+    )
+    return Verdict(worst.outcome, because, lines, figures)

@@ -1,0 +1,93 @@
+"""Nothing gets out of a lab: tried from every host, the outside being a namespace of this test's own that would receive it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from appbed.lab import Lab
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(
+        os.geteuid() != 0, reason="a sink needs a network namespace; run the tests as root on the engine's machine"
+    ),
+]
+OUTSIDE, MACHINE = "203.0.113.1", "203.0.113.254"  # RFC 5737: documentation only, routed nowhere but into the sink
+
+
+class Sink:
+    """A namespace that owns 203.0.113.0/24 and counts what reaches it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def received(self) -> int:
+        """Frames on its interface so far, its own excluded."""
+        shown = _run("ip", "netns", "exec", self.name, "cat", "/sys/class/net/outside/statistics/rx_packets")
+        return int(shown)
+
+
+@pytest.fixture(scope="module")
+def sink() -> Iterator[Sink]:
+    name, here = f"sink-{os.getpid()}", f"sink{os.getpid() % 100000}"
+    try:
+        _run("ip", "netns", "add", name)
+        _run("ip", "link", "add", here, "type", "veth", "peer", "name", "outside", "netns", name)
+        for device in (
+            ["sysctl", "-qw", f"net.ipv6.conf.{here}.disable_ipv6=1"],
+            ["ip", "addr", "add", f"{MACHINE}/24", "dev", here],
+        ):
+            _run(*device)
+        _run("ip", "link", "set", here, "up")
+        inside = ["ip", "netns", "exec", name]
+        _run(*inside, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+        _run(*inside, "ip", "addr", "add", f"{OUTSIDE}/24", "dev", "outside")
+        _run(*inside, "ip", "link", "set", "outside", "up")
+        _run(*inside, "ip", "link", "set", "lo", "up")
+        yield Sink(name)
+    finally:
+        subprocess.run(["ip", "link", "del", here], capture_output=True, check=False)
+        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+def _run(*argv: str) -> str:
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_sink_would_notice(sink: Sink) -> None:
+    before = sink.received()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(b"from the machine itself", (OUTSIDE, 53))
+    deadline = time.monotonic() + 5
+    while sink.received() == before:
+        assert time.monotonic() < deadline, "a datagram from the machine did not reach the sink"
+
+
+@pytest.mark.parametrize("target", [OUTSIDE, MACHINE])
+def test_no_host_reaches_the_outside_or_the_machine(internet: Lab, sink: Sink, target: str) -> None:
+    with socket.create_server((MACHINE, 0)) as server:
+        port = server.getsockname()[1] if target == MACHINE else 80
+        server.settimeout(0)
+        before = sink.received()
+        for host in internet.topology.hosts:
+            tried = f"(exec 3<>/dev/tcp/{target}/{port}) 2>&1; tcp=$?; (echo x >/dev/udp/{target}/53) 2>&1; exit $tcp"
+            done = internet.exec(host, "timeout", "2", "bash", "-c", tried, check=False)
+            assert done.status != 0, f"{host} reached {target}"
+        if target == OUTSIDE:
+            internet.exec("client", "ping", "-n", "-c", "1", "-W", "1", target, check=False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert sink.received() == before
+
+
+def test_no_host_knows_another_resolver(internet: Lab) -> None:
+    """The engine's own resolver would answer for names outside, from the machine."""
+    for host in internet.topology.hosts:
+        said = internet.exec(host, "cat", "/etc/resolv.conf").stdout
+        assert "127.0.0.11" not in said, f"{host}: {said}"
