@@ -38,13 +38,16 @@ class AgentClient:
 
     def each(self, op: str, *, timeout_s: float = _ANSWER_S, **details: object) -> Iterator[dict[str, Any]]:
         """Answers as they come; the caller knows which is the last."""
-        if self._stream is None:
-            self._stream = self._stack.enter_context(self._engine.stream(self._instance, self._service, _TALK))
-        stream = self._stream
         try:
+            if self._stream is None:
+                self._stream = self._stack.enter_context(self._engine.stream(self._instance, self._service, _TALK))
+            stream = self._stream
             stream.send(json.dumps({"op": op, **details}))
             for line in stream.lines(timeout_s):
-                answer: dict[str, Any] = json.loads(line)
+                try:
+                    answer: dict[str, Any] = json.loads(line)
+                except ValueError:  # the engine's own words: the agent's container has stopped
+                    raise EngineError(line.strip()) from None
                 if "error" in answer:
                     raise AgentError(answer["error"], remedy=answer.get("remedy", ""))
                 yield answer

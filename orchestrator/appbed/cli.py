@@ -36,6 +36,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Name = Annotated[str | None, typer.Option("--name", "-n", help="the instance; not needed while only one is up")]
 Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
+INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 LAB, LINKS, RUNS = "The lab", "Links and packets", "Scenarios"
 
 
@@ -47,14 +48,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.remove("--debug")
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     try:
-        app(args=arguments, standalone_mode=False)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
+        status = app(args=arguments, standalone_mode=False) or 0  # a command that exits gives its status back
+        if status == INTERRUPTED:
+            err.print("appbed: interrupted; what was begun was taken down", style="bold")
+        sys.exit(status)
     except (typer.Abort, KeyboardInterrupt):
         if debug:
             raise
         err.print("appbed: interrupted; what was begun was taken down", style="bold")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except AppbedError as error:
         if debug:
             raise

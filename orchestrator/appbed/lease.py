@@ -22,7 +22,7 @@ def free(taken: Iterable[IPv4Network]) -> list[str]:
 
 
 def choose(taken: Iterable[IPv4Network], wanted: str | None = None) -> str:
-    """The first free net, or `wanted` if that is free; a masqueraded bridge with the same addresses would break even bridged traffic."""
+    """The first free net, or `wanted` if that is free: a masqueraded bridge with the same addresses breaks even bridged traffic."""
     routes = list(taken)
     if wanted is not None:
         clash = next((route for route in routes if IPv4Network(f"{wanted}.0.0/16").overlaps(route)), None)

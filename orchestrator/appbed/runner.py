@@ -15,7 +15,7 @@ from appbed.engine import Engine
 from appbed.errors import AppbedError, InputError
 from appbed.evidence import Evidence, Recorder
 from appbed.impairment import change
-from appbed.lab import Lab
+from appbed.lab import Captured, Lab
 from appbed.scenario import Scenario
 from appbed.topology import Topology
 from appbed.verdict import Outcome, Verdict
@@ -114,27 +114,28 @@ def _act(each: Scenario, lab: Lab, folder: Path, seed: int, say: Say) -> None:
                 recorder.event("acted")
                 captured = lab.stop_capture("run", folder / "capture.pcapng")
             after = lab.agent.ask("status")
-            recorder.write(
-                "conditions",
-                {
-                    "engine": lab.engine.version(),
-                    "machine": platform.platform(),
-                    "seed": seed,
-                    "backend": after["links"],
-                    "agent": {"before": before["started"], "after": after["started"]},
-                    "hosts": {
-                        name: [str(address) for address in host.addresses] for name, host in lab.topology.hosts.items()
-                    },
-                    "networks": {name: str(network.subnet) for name, network in lab.topology.networks.items()},
-                    "links": lab.links(),
-                    "capture": {name: dict(counts) for name, counts in captured.points.items()},
-                },
-            )
+            recorder.write("conditions", {"seed": seed, **_conditions(lab, before, after, captured)})
     except AppbedError as error:
         recorder.event("error", message=str(error))
         raise
     finally:
         recorder.close()
+
+
+def _conditions(lab: Lab, before: dict[str, Any], after: dict[str, Any], captured: Captured) -> dict[str, Any]:
+    """What the run took place under, from the agent's status before and after it."""
+    ticks = {key: after["processor"][key] - before["processor"][key] for key in ("busy", "all")}
+    return {
+        "engine": lab.engine.version(),
+        "machine": platform.platform(),
+        "backend": after["links"],
+        "agent": {"before": before["started"], "after": after["started"]},
+        "processor_busy": round(ticks["busy"] / max(1, ticks["all"]), 3),
+        "hosts": {name: [str(address) for address in host.addresses] for name, host in lab.topology.hosts.items()},
+        "networks": {name: str(network.subnet) for name, network in lab.topology.networks.items()},
+        "links": lab.links(),
+        "capture": {name: dict(counts) for name, counts in captured.points.items()},
+    }
 
 
 @contextmanager

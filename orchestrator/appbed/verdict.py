@@ -52,6 +52,20 @@ def finding(what: str, expected: object, seen: object, agrees: bool, because: st
     return Finding(what, str(expected), str(seen), Outcome.PASSED if agrees else Outcome.FAILED, because)
 
 
+BUSY = 0.8
+"""Share of the processors from which on a time that disagrees says nothing about the servers."""
+
+
+def timed(what: str, predicted_s: float, measured_s: float, tolerance_s: float, processor_busy: float) -> Finding:
+    """A time judged: one that disagrees on an overloaded machine is INCONCLUSIVE."""
+    expected, seen = f"{predicted_s * 1000:.0f} ms", f"{measured_s * 1000:.0f} ms"
+    agrees = abs(measured_s - predicted_s) <= tolerance_s
+    if not agrees and processor_busy > BUSY:
+        because = f"expected {expected}, saw {seen}, and the machine's processors were {processor_busy:.0%} busy"
+        return Finding(what, expected, seen, Outcome.INCONCLUSIVE, because)
+    return finding(what, expected, seen, agrees)
+
+
 def judged(findings: Iterable[Finding], figures: Mapping[str, float] | None = None) -> Verdict:
     """The worst of the findings. A network that was not as set makes everything INCONCLUSIVE, a failed claim included."""
     lines = tuple(findings)

@@ -36,7 +36,7 @@ def test_repairs_and_faults_of_a_foreign_capture() -> None:
     talk.add(talk.segment("server", 0, ACK, b"x" * 1_460), 300_000_000)
     talk.add(talk.segment("server", 5_000, ACK, b"y" * 10), 10)
     found = analyze(Capture.open(pcap(talk.frames)[:-1]))
-    assert found.losses.rows == (("capture", f"{CLIENT}:40000", f"{SERVER}:80", 6, 1, 0, 0, 0),)
+    assert found.losses.rows == (("capture", f"{CLIENT}:40000", f"{SERVER}:80", 6, 1, 0, 0, 0, 0),)
     assert found.points.as_json()[0]["dropped"] is None
     assert len(found.faults) == 1
     assert found.protocols.rows[0][0] == "tcp"

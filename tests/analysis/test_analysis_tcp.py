@@ -104,18 +104,49 @@ def test_retransmission_after_loss_before_the_point() -> None:
     talk = Talk().open()
     for at in (0, 2 * MSS, 3 * MSS):
         talk.add(sent(talk, at), 10_000)
-    found = connection(talk.add(sent(talk, MSS), 25_000_000).frames)
+    found = connection(talk.add(sent(talk, MSS), 15_000_000).frames)
     assert found.from_server.data == PAGE[: 4 * MSS]
     assert (found.retransmissions, found.out_of_order) == (1, 0)
 
 
 def test_overtaken_segment_is_out_of_order_not_sent_again() -> None:
     talk = Talk().open()
-    for at in (0, 2 * MSS, MSS, 3 * MSS):
-        talk.add(sent(talk, at), 10_000)
+    pieces = [sent(talk, at) for at in range(0, 4 * MSS, MSS)]
+    for piece in (0, 2, 1, 3):
+        talk.add(pieces[piece], 30_000_000)
     found = connection(talk.frames)
     assert found.from_server.data == PAGE[: 4 * MSS]
     assert (found.retransmissions, found.out_of_order) == (0, 1)
+
+
+@pytest.mark.parametrize(("after_ns", "counts"), [(10_000, (0, 1)), (25_000_000, (1, 0))])
+def test_uncounted_packets_are_told_apart_by_the_round_trip(after_ns: int, counts: tuple[int, int]) -> None:
+    talk = Talk(counted=False).open()
+    for at in (0, 2 * MSS):
+        talk.add(sent(talk, at), 10_000)
+    found = connection(talk.add(sent(talk, MSS), after_ns).frames)
+    assert (found.retransmissions, found.out_of_order) == counts
+
+
+@pytest.mark.parametrize(("again", "counts"), [(41, (1, 0)), (39, (0, 1))])
+def test_time_stamps_tell_what_was_sent_again(again: int, counts: tuple[int, int]) -> None:
+    talk = Talk(counted=False).open()
+    for at, stamp in ((0, 40), (2 * MSS, 40), (MSS, again)):
+        frame = sent(talk, at)
+        option = b"\x01\x01\x08\x0a" + stamp.to_bytes(4, "big") + bytes(4)
+        ends = (SERVER, 80, CLIENT, 40_000, talk.isn["server"] + 1 + at, 0)
+        talk.add(tcp(*ends, ACK, frame[54:], options=option), 10_000)
+    found = connection(talk.frames)
+    assert (found.retransmissions, found.out_of_order) == counts
+
+
+def test_a_packet_the_link_doubled_was_not_sent_again() -> None:
+    talk = Talk()
+    syn = talk.segment("client", -1, SYN)
+    talk.add(syn).add(syn, 10).add(talk.segment("server", -1, SYN | ACK), 20_000_000).add(talk.segment("client", 0))
+    first, second = sent(talk, 0), sent(talk, MSS)
+    found = connection(talk.add(first).add(second, 10).add(first, 10).add(second, 10).frames)
+    assert (found.copies, found.retransmissions, found.from_server.data) == (3, 0, PAGE[: 2 * MSS])
 
 
 def test_retransmission_of_what_the_point_had_seen() -> None:

@@ -47,9 +47,10 @@ def udp(source: str, sport: int, destination: str, dport: int, data: bytes, iden
 
 def tcp(
     source: str, sport: int, destination: str, dport: int, seq: int, ack: int, flags: int, data: bytes = b"",
-    window: int = 64_000, ident: int = 0,
+    window: int = 64_000, ident: int = 0, options: bytes = b"",
 ) -> bytes:  # fmt: skip
-    head = struct.pack(">HHIIBBHHH", sport, dport, seq % 2**32, ack % 2**32, 0x50, flags, window, 0, 0)
+    size = 0x50 + len(options) * 4
+    head = struct.pack(">HHIIBBHHH", sport, dport, seq % 2**32, ack % 2**32, size, flags, window, 0, 0) + options
     return ip(source, destination, 6, _with_checksum(source, destination, 6, head + data, 16), ident)
 
 
@@ -72,13 +73,16 @@ class Talk:
     mss: int = 1_460
     frames: list[Timed] = field(default_factory=list)
     sent: dict[str, int] = field(default_factory=lambda: {"client": 0, "server": 0})
+    made: int = 0
+    counted: bool = True
 
     def segment(self, who: str, offset: int, flags: int = ACK, data: bytes = b"", window: int = 64_000) -> bytes:
-        """The frame of one segment at a stream offset (-1 is the SYN)."""
+        """The frame of one segment at a stream offset (-1 is the SYN); frames are counted in the order of making."""
+        self.made += self.counted
         other = "server" if who == "client" else "client"
         ends = (*self.client, *self.server) if who == "client" else (*self.server, *self.client)
         seq, ack = self.isn[who] + 1 + offset, self.isn[other] + 1 + self.sent[other]
-        return tcp(*ends, seq, ack if flags & ACK else 0, flags, data, window, ident=len(self.frames) + 1)
+        return tcp(*ends, seq, ack if flags & ACK else 0, flags, data, window, ident=self.made)
 
     def add(self, frame: bytes, after_ns: int = 0) -> Talk:
         self.now_ns += after_ns

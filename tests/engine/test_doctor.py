@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from bare_machine import BareMachine, able, role
@@ -219,7 +219,7 @@ class TestEngineSettings:
 
 
 def test_leftovers(machine: BareMachine) -> None:
-    dead: Any = Instance("web-1", "web", "10.77", "", (), ("web-1_campus",), ())
+    dead = Instance("web-1", files=(), net="10.77", owner="", containers=(), networks=("web-1_campus",), volumes=())
     check = examine(machine, dead)["leftovers"]
     assert (check.state, check.fix) == ("warn", "run `appbed gc`")
     assert "web-1" in check.found

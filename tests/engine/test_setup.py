@@ -104,7 +104,7 @@ class TestEngine:
     def test_interrupted_while_it_starts_none_is_left(self, root: Path, machine: BareMachine) -> None:
         able(machine).running.clear()
 
-        def interrupted(*_: object) -> bool:
+        def interrupted(condition: object, timeout_s: float) -> bool:
             raise KeyboardInterrupt
 
         machine.wait_until = interrupted  # type: ignore[method-assign]

@@ -18,8 +18,9 @@ TOPOLOGIES = Path(__file__).parents[1] / "topologies"
 
 
 @pytest.fixture(scope="session")
-def engine() -> DockerEngine:
-    return DockerEngine()
+def engine() -> Iterator[DockerEngine]:
+    with DockerEngine() as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

@@ -19,23 +19,23 @@ from .conftest import objects_of
 pytestmark = pytest.mark.docker
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def docker_compose_file() -> str:
     return str(places.topology_file("internet"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def docker_compose_project_name() -> str:
     return f"test-compose-{os.getpid()}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def docker_setup(engine: DockerEngine) -> list[str]:
     os.environ["APPBED_NET"] = lease.choose(engine.routes())
     return ["up --detach --no-build"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def docker_cleanup() -> list[str]:
     return ["down --timeout 1"]
 

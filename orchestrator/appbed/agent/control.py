@@ -321,6 +321,7 @@ class Control:
             case "status":
                 yield {
                     "started": self._started,
+                    "processor": _processor(),
                     "links": self._cables.kind,
                     "missing": self.missing(),
                     "hosts": sorted(self._running),
@@ -402,6 +403,12 @@ def run(topology: Topology, instance: str, door: Door, cables: Cables) -> None:
     finally:
         sys.stdout.flush()
         os._exit(1)
+
+
+def _processor() -> dict[str, int]:
+    """Clock ticks all processors of the machine were busy, and all ticks, since it started (proc(5), /proc/stat)."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    return {"busy": sum(ticks) - ticks[3] - ticks[4], "all": sum(ticks)}
 
 
 def _drain(events: socket.socket, stirred: asyncio.Event) -> None:

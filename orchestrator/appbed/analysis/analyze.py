@@ -234,14 +234,14 @@ def _losses(capture: Capture) -> Table:
     rows = tuple(
         (
             c.point, str(c.client), str(c.server), c.from_client.segments + c.from_server.segments,
-            c.retransmissions, c.out_of_order, c.damaged,
+            c.retransmissions, c.out_of_order, c.copies, c.damaged,
             sum(stop - start for stream in (c.from_client, c.from_server) for start, stop in stream.gaps),
         )
         for c in capture.connections()
-        if c.retransmissions or c.out_of_order or c.damaged or c.from_client.gaps or c.from_server.gaps
+        if c.retransmissions or c.out_of_order or c.copies or c.damaged or c.from_client.gaps or c.from_server.gaps
     )  # fmt: skip
     columns = (
-        "point", "client", "server", "segments", "retransmissions", "out_of_order", "damaged", "bytes_not_captured",
+        "point", "client", "server", "segments", "retransmissions", "out_of_order", "copies", "damaged", "bytes_not_captured",
     )  # fmt: skip
     return Table("TCP repairs", columns, rows)
 

@@ -18,7 +18,7 @@ def text(ladder: Ladder, width: int = 120) -> str:
     if not ladder.arrows:
         return "\n".join(["no messages of these protocols", *ladder.notes]) + "\n"
     gaps = max(len(ladder.hosts) - 1, 1)
-    step = min(max((width - _TIME_WIDTH - _MARGIN) // gaps, _MIN_COLUMN), _MAX_COLUMN)
+    step = min(max((width - _TIME_WIDTH - 5 - _MARGIN) // gaps, _MIN_COLUMN), _MAX_COLUMN)
     places = [_TIME_WIDTH + 5 + column * step for column in range(len(ladder.hosts))]
     lines = [_header(ladder.hosts, places, step)]
     lines += [_line(arrow, places, max(width, places[-1] + _MARGIN)) for arrow in ladder.arrows]

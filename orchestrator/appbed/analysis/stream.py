@@ -12,20 +12,21 @@ class Stream:
     """One direction of a connection; offset 0 is the first byte after the SYN.
 
     `len()` is the offset after the last byte seen; `gaps` are the ranges the capture does not hold, which makes
-    `read` stop early. `segments`, `retransmissions`, `out_of_order` and `damaged` count packets that carried data,
-    SYN or FIN; `round_trips_s` are times from a segment to its acknowledgement as seen at this point.
+    `read` stop early. `segments` counts the packets that carried data, SYN or FIN, and among them `retransmissions`
+    those sent again, `copies` those a link delivered twice, `out_of_order` those overtaken; `damaged` ones, whose
+    checksum is wrong, are not among them. `round_trips_s` are times from a segment to its acknowledgement as seen at this point.
     """
 
     __slots__ = (
         "_arrived", "_ends", "_index", "_packets", "_skips", "_starts",
-        "damaged", "finished", "out_of_order", "retransmissions", "round_trips_s", "segments",
+        "copies", "damaged", "finished", "out_of_order", "retransmissions", "round_trips_s", "segments",
     )  # fmt: skip
 
     def __init__(self, index: Index) -> None:
         self._index = index
         self._starts, self._ends, self._packets, self._skips = array("Q"), array("Q"), array("I"), array("I")
         self._arrived: array[int] | None = None
-        self.segments = self.retransmissions = self.out_of_order = self.damaged = 0
+        self.segments = self.retransmissions = self.out_of_order = self.copies = self.damaged = 0
         self.round_trips_s = array("d")
         self.finished = False
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from appbed.analysis.checksums import Checksums
 from appbed.analysis.index import Index
 from appbed.analysis.layers import TCP
+from appbed.analysis.sending import is_copy, sent_after
 from appbed.analysis.stream import Stream
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -76,6 +77,11 @@ class Connection:
         return self.from_client.out_of_order + self.from_server.out_of_order
 
     @property
+    def copies(self) -> int:
+        """Segments that a link delivered more than once, in both directions."""
+        return self.from_client.copies + self.from_server.copies
+
+    @property
     def damaged(self) -> int:
         """Segments with a wrong checksum, in both directions; they are counted and otherwise ignored."""
         return self.from_client.damaged + self.from_server.damaged
@@ -111,13 +117,13 @@ def connections(index: Index, names: tuple[str, ...]) -> tuple[Connection, ...]:
 class _Side:
     """What one side has sent so far."""
 
-    __slots__ = ("base", "next", "next_ns", "stream", "timed", "window")
+    __slots__ = ("bare", "base", "next", "stream", "timed", "window")
 
     def __init__(self, index: Index) -> None:
         self.stream = Stream(index)
         self.base: int | None = None
         self.next: int | None = None
-        self.next_ns = 0
+        self.bare: dict[int, int] = {}
         self.window = 1
         self.timed: tuple[int, int] | None = None
 
@@ -196,33 +202,48 @@ class _Conversation:
         if side.next is None or start >= side.next:
             stream.segments += 1
             if not (length == 1 == stop - start and start == side.next and other.window == 0):  # a window probe
-                side.next, side.next_ns = stop, now
+                side.next = stop
                 side.timed = side.timed or (stop, now)
         elif length <= 1 and start == side.next - 1 and not flags & (SYN | FIN):
             return  # keep-alive (RFC 9293 section 3.8.4)
         else:
             stream.segments += 1
             side.timed = None
-            if self._overtaken(stream, offset, length, now):
-                stream.out_of_order += 1
-            else:
-                stream.retransmissions += 1
+            self._count_again(number, side, start, offset, length)
             if stop > side.next:
-                side.next, side.next_ns = stop, now
+                side.next = stop
+        if not length:
+            side.bare.setdefault(start, number)
         stream.add(offset, offset + self._index.payload_captured(number), number)
 
-    def _overtaken(self, stream: Stream, offset: int, length: int, now: int) -> bool:
-        """Out of order, not sent again: it fills a hole less than one round trip old.
+    def _count_again(self, number: int, side: _Side, start: int, offset: int, length: int) -> None:
+        """Counts a segment that brings nothing beyond the newest: sent again, copied on its way, or overtaken."""
+        stream, index = side.stream, self._index
+        if length == 0 or stream.holds(offset, offset + length):
+            first = stream.packet(offset) if length else side.bare.get(start, number)
+            if first != number and is_copy(index, number, first):
+                stream.copies += 1
+            else:
+                stream.retransmissions += 1
+        elif self._overtaken(number, stream.follower(offset)):
+            stream.out_of_order += 1
+        else:
+            stream.retransmissions += 1
 
-        A sender learns of a hole half a round trip after it opened at the receiver at the earliest, and its answer
-        takes another half; seen at the sender, a hole is as old as the round trip when it is filled again.
+    def _overtaken(self, number: int, follower: int | None) -> bool:
+        """Whether what fills a hole was sent before what opened it.
+
+        Where the packets do not tell, by their times: a sender learns of a hole half a round trip after it opened at
+        the receiver at the earliest, and its answer takes another half; seen at the sender, a hole is as old as the
+        round trip when it is filled again.
         """
-        follower = stream.follower(offset)
-        if length == 0 or follower is None or stream.holds(offset, offset + length):
+        if follower is None:
             return False
-        opened_ns = self._index.times[follower]
+        after = sent_after(self._index, number, follower)
+        if after is not None:
+            return not after
         round_trip_ns = self._ack_ns - self._syn_ns if self._ack_ns and self._syn_ns else _UNKNOWN_RTT_NS
-        return now - opened_ns < round_trip_ns
+        return self._index.times[number] - self._index.times[follower] < round_trip_ns
 
     def _acknowledged(self, side: _Side, ack: int, now: int) -> None:
         if side.timed is not None and side.offset(ack) >= side.timed[0]:

@@ -42,7 +42,10 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """Everything the engine holds that carries one instance's label. `files` are Compose's, `owner` is the process a short-lived one belongs to."""
+    """Everything the engine holds that carries one instance's label.
+
+    `files` are those Compose was given, `owner` is the process a short-lived instance belongs to.
+    """
 
     name: str
     files: tuple[Path, ...]

@@ -23,6 +23,7 @@ from docker.errors import APIError, DockerException, NotFound
 from appbed.engine import Completed, Container, Instance, Project
 from appbed.engine.computer import ThisComputer
 from appbed.engine.find_engine import find_engine
+from appbed.engine.kernel_checks import routes
 from appbed.errors import EngineError
 
 INSTANCE = "org.appbed.instance"
@@ -51,6 +52,12 @@ class DockerEngine:
         except (DockerException, requests.RequestException) as error:
             raise EngineError(f"{found.endpoint}: {_reason(error)}", remedy="run `appbed setup`") from None
 
+    def __enter__(self) -> DockerEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
     def version(self) -> str:
         return str(self._client.version()["Version"])
 
@@ -61,7 +68,8 @@ class DockerEngine:
             for config in (network.attrs.get("IPAM") or {}).get("Config") or []
             if "." in config.get("Subnet", "")
         ]
-        return found + (_kernel_routes() if self._local else [])
+        table = ThisComputer().read("/proc/net/route") if self._local else None
+        return found + [network for network, _ in routes(table or "")]
 
     def missing_images(self, images: Sequence[str]) -> list[str]:
         present = {tag for image in self._client.images.list() for tag in image.tags}
@@ -104,7 +112,7 @@ class DockerEngine:
         api = self._client.api
         with _said(f"exec in {host}"):
             execution = api.exec_create(self._one(name, host).id, list(argv), stdin=bool(stdin))
-            with contextlib.closing(_raw(api.exec_start(execution["Id"], socket=True))) as sock:
+            with _attached(api.exec_start(execution["Id"], socket=True)) as sock:
                 if stdin:
                     sock.sendall(stdin.encode())
                     sock.shutdown(socket.SHUT_WR)
@@ -122,11 +130,9 @@ class DockerEngine:
         api = self._client.api
         with _said(f"exec in {host}"):
             execution = api.exec_create(self._one(name, host).id, list(argv), stdin=True)
-            sock = _raw(api.exec_start(execution["Id"], socket=True))
-        try:
+            attached = _attached(api.exec_start(execution["Id"], socket=True))
+        with attached as sock:
             yield _Lines(sock)
-        finally:
-            sock.close()
 
     def logs(self, name: str, host: str, *, tail: int | None = None) -> str:
         with _said(f"logs of {host}"):
@@ -301,9 +307,17 @@ def _exactly(sock: socket.socket, count: int, timeout_s: float) -> bytes:
     return data
 
 
-def _raw(stream: Any) -> socket.socket:
+@contextlib.contextmanager
+def _attached(stream: Any) -> Iterator[socket.socket]:
+    """The socket of a started exec; the SDK wraps it twice, and each layer wants to be closed."""
     sock: socket.socket = getattr(stream, "_sock", stream)
-    return sock
+    try:
+        yield sock
+    finally:
+        if response := getattr(stream, "_response", None):
+            response.close()
+        stream.close()
+        sock.close()
 
 
 def _container(container: Any) -> Container:
@@ -362,16 +376,3 @@ def _remedy(problem: str) -> str:
     if "No such image" in problem or "pull access denied" in problem:
         return "run `appbed setup`"
     return ""
-
-
-def _kernel_routes() -> list[IPv4Network]:
-    """This machine's own routes; the default route clashes with nothing."""
-    routes = []
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/net/route").read_text(encoding="ascii").splitlines()[1:]:
-            fields = line.split()
-            target, mask = (struct.pack("=I", int(fields[column], 16)) for column in (1, 7))
-            prefix = bin(int.from_bytes(mask, "big")).count("1")
-            if prefix:
-                routes.append(IPv4Network((target, prefix)))
-    return routes

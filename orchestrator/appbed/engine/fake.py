@@ -1,0 +1,367 @@
+"""An engine in memory, with an agent that answers and failures on demand: for tests of everything above the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from appbed import impairment, loader, topology
+from appbed.engine import Completed, Container, Instance, Project
+from appbed.engine.docker import AddressTaken
+from appbed.errors import AgentError, AppbedError, EngineError
+from appbed.impairment import Link
+from appbed.loader import Document
+from appbed.topology import Topology
+
+GIVEN = "/appbed/topology.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """Raised at the `nth` call named `call` ("" is any), before it does anything or, with `after`, when it has done it."""
+
+    call: str
+    nth: int
+    error: BaseException
+    after: bool
+
+
+@dataclass(slots=True)
+class _Lab:
+    """What the engine holds of one instance; a service's state is the engine's word."""
+
+    project: Project
+    document: Document
+    networks: tuple[str, ...]
+    states: dict[str, str] = field(default_factory=dict)
+    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    agent: FakeAgent | None = None
+
+
+class FakeEngine:
+    """The Engine protocol without an engine. Set what it has and what goes wrong, then look at `calls`.
+
+    Beside the protocol's calls these count as calls of their own, so that something can go wrong between them: "start one" and
+    "remove one" for each container, "send", "lines" and "hang up" of a stream.
+    """
+
+    def __init__(self) -> None:
+        self.images: set[str] | None = None  # None: every image is there
+        self.taken: list[IPv4Network] = []  # routes of the machine
+        self.raced: set[str] = set()  # nets that look free and are not: create raises AddressTaken
+        self.dead: set[str] = set()  # services whose container ends as soon as it runs
+        self.unready: dict[str, str] = {}  # hosts that never get ready, and what is waited for
+        self.agent_late = 0  # streams to the agent that end because it does not listen yet
+        self.log: dict[str, str] = {}  # by host
+        self.captured = b""  # what a capture's file holds
+        self.dropped = 0  # frames no capture point had room for
+        self.on_exec: Callable[[str, tuple[str, ...], str], Completed] = lambda host, argv, stdin: Completed(0, "", "")
+        self.calls: list[str] = []
+        self.open_streams = 0
+        self._faults: list[_Fault] = []
+        self._labs: dict[str, _Lab] = {}
+        self._lock = threading.Lock()
+
+    def fail(self, call: str, error: BaseException, *, nth: int = 1, after: bool = False) -> None:
+        """The `nth` call named `call` raises; "" counts every call, so that no moment is left out."""
+        self._faults.append(_Fault(call, nth, error, after))
+
+    @contextlib.contextmanager
+    def _call(self, name: str) -> Iterator[None]:
+        with self._lock:
+            self.calls.append(name)
+            counted = Counter(self.calls)
+            counted[""] = len(self.calls)
+        due = [fault for fault in self._faults if fault.call in ("", name) and counted[fault.call] == fault.nth]
+        for fault in due:
+            if not fault.after:
+                raise fault.error
+        yield
+        for fault in due:
+            raise fault.error
+
+    # ---- the protocol
+
+    def version(self) -> str:
+        with self._call("version"):
+            return "0 (fake)"
+
+    def routes(self) -> list[IPv4Network]:
+        with self._call("routes"):
+            return [*self.taken, *(IPv4Network(f"{_net(lab)}.0.0/16") for lab in self._labs.values())]
+
+    def missing_images(self, images: Sequence[str]) -> list[str]:
+        with self._call("missing_images"):
+            return [] if self.images is None else sorted(set(images) - self.images)
+
+    def create(self, project: Project) -> None:
+        with self._call("create"):
+            environment = {"COMPOSE_PROJECT_NAME": project.name, **project.environment}
+            document = loader.load(project.files[0], environment, *project.files[1:])
+            lab = self._labs[project.name] = _Lab(project, document, tuple(topology.resolve(document).networks))
+            if _net(lab) in self.raced:  # the networks before the one that is taken stay, as with Compose
+                raise AddressTaken(f"Pool overlaps with other one on this address space: {_net(lab)}")
+            lab.states = dict.fromkeys(document.data["services"], "created")
+
+    def start(self, name: str, started: Callable[[str], None]) -> None:
+        with self._call("start"):
+            lab = self._lab(name)
+            for service in lab.states:
+                with self._call("start one"):
+                    lab.states[service] = "exited" if service in self.dead else "running"
+                started(service)
+            given = [Document(Path(path), json.loads(data)) for (_, path), data in lab.files.items() if path == GIVEN]
+            lab.agent = FakeAgent(self, topology.resolve(given[0] if given else lab.document))
+
+    def containers(self, name: str) -> list[Container]:
+        with self._call("containers"):
+            return self._containers(name)
+
+    def exec(self, name: str, host: str, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0) -> Completed:
+        with self._call("exec"):
+            files = self._running(name, host).files
+            if tuple(argv[:2]) == ("rm", "-f"):
+                for path in argv[2:]:
+                    files.pop((host, path), None)
+            return self.on_exec(host, tuple(argv), stdin)
+
+    @contextlib.contextmanager
+    def stream(self, name: str, host: str, argv: Sequence[str]) -> Iterator[FakeStream]:
+        with self._call("stream"):
+            agent = self._running(name, host).agent
+            assert agent is not None
+            complaint = "/run/appbed/control.sock: No such file or directory" if self.agent_late > 0 else ""
+            self.agent_late -= 1
+            self.open_streams += 1
+        try:
+            yield FakeStream(self._call, agent, complaint)
+        finally:
+            self.open_streams -= 1
+            with self._call("hang up"):
+                pass
+
+    def logs(self, name: str, host: str, *, tail: int | None = None) -> str:
+        with self._call("logs"):
+            self._state(name, host)
+            lines = self.log.get(host, "").splitlines(keepends=True)
+            return "".join(lines if tail is None else lines[-tail:])
+
+    def copy_out(self, name: str, host: str, path: str, to: Path) -> None:
+        with self._call("copy_out"):
+            files = self._lab(name).files
+            if (host, path) not in files:
+                raise EngineError(f"{host}: {path} is no file")
+            to.write_bytes(files[host, path])
+
+    def read(self, name: str, host: str, path: str) -> bytes:
+        with self._call("read"):
+            self._state(name, host)
+            files = self._lab(name).files
+            if (host, path) not in files:
+                raise EngineError(f"{host}: {path} is no file")
+            return files[host, path]
+
+    def copy_in(self, name: str, host: str, path: str, content: bytes) -> None:
+        with self._call("copy_in"):
+            self._state(name, host)
+            self._lab(name).files[host, path] = content
+
+    def restart(self, name: str, host: str) -> None:
+        with self._call("restart"):
+            self._state(name, host)
+            self._lab(name).states[host] = "running"
+
+    def down(self, name: str) -> int:
+        with self._call("down"):
+            if name not in self._labs:
+                return 0
+            lab = self._labs[name]
+            count = len(lab.states) + len(lab.networks)
+            for service in list(lab.states):
+                with self._call("remove one"):
+                    del lab.states[service]
+            del self._labs[name]
+            return count
+
+    def instances(self) -> list[Instance]:
+        with self._call("instances"):
+            return [self._instance(name, lab) for name, lab in sorted(self._labs.items())]
+
+    # ---- what a test looks at
+
+    def files(self, name: str) -> dict[tuple[str, str], bytes]:
+        """What was copied into an instance, or captured in it, by host and path."""
+        return self._lab(name).files
+
+    def agent(self, name: str) -> FakeAgent:
+        found = self._lab(name).agent
+        assert found is not None
+        return found
+
+    def _instance(self, name: str, lab: _Lab) -> Instance:
+        labels = [service.get("labels") or {} for service in lab.document.data["services"].values()]
+        owner = next((str(each["org.appbed.owner"]) for each in labels if "org.appbed.owner" in each), "")
+        return Instance(name, lab.project.files, _net(lab), owner, tuple(self._containers(name)), lab.networks, ())
+
+    def _containers(self, name: str) -> list[Container]:
+        if name not in self._labs:
+            return []
+        lab = self._labs[name]
+        services = lab.document.data["services"]
+        return [
+            Container(
+                service,
+                f"{name}-{service}-1",
+                state,
+                "",
+                str(services[service].get("image", "")),
+                {key: str(value) for key, value in (services[service].get("environment") or {}).items()},
+            )
+            for service, state in sorted(lab.states.items())
+        ]
+
+    def _lab(self, name: str) -> _Lab:
+        if name not in self._labs:
+            raise EngineError(f"no such project: {name}")
+        return self._labs[name]
+
+    def _state(self, name: str, host: str) -> str:
+        if host not in self._lab(name).states:
+            raise EngineError(f"{name} has no host {host!r}", remedy=f"see `appbed ps --name {name}`")
+        return self._lab(name).states[host]
+
+    def _running(self, name: str, host: str) -> _Lab:
+        if self._state(name, host) != "running":
+            raise EngineError(f"exec in {host}: container {name}-{host}-1 is not running")
+        return self._lab(name)
+
+
+class FakeStream:
+    """A talk with the agent; it ends with `complaint` on stderr if there is one, and then takes no more questions."""
+
+    def __init__(
+        self, call: Callable[[str], contextlib.AbstractContextManager[None]], agent: FakeAgent, complaint: str
+    ) -> None:
+        self._call, self._agent, self._complaint = call, agent, complaint
+        self._answers: deque[str] = deque()
+        self._ended = False
+
+    def send(self, line: str) -> None:
+        with self._call("send"):
+            if self._ended:
+                raise BrokenPipeError
+            self._answers.extend(json.dumps(answer) for answer in self._agent.answers(json.loads(line)))
+
+    def lines(self, timeout_s: float) -> Iterator[str]:
+        with self._call("lines"):
+            if self._complaint:
+                self._ended = True
+                raise EngineError(self._complaint)
+        while self._answers:
+            yield self._answers.popleft()
+
+
+class FakeAgent:
+    """Answers as agent/control.py does, about links that are only written down."""
+
+    def __init__(self, engine: FakeEngine, shape: Topology) -> None:
+        self.started = 1_700_000_000.0
+        self.links: dict[str, Link] = {str(at): at.link for at in shape.attachments()}
+        self._engine, self._topology = engine, shape
+        self._captures: dict[str, list[str]] = {}
+
+    def answers(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        try:
+            if request["op"] == "wait":
+                yield from self._wait()
+            else:
+                yield self._answer(request)
+        except AppbedError as error:
+            yield {"error": error.message, "remedy": error.remedy}
+
+    def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        match request["op"]:
+            case "status":
+                return {
+                    "started": self.started,
+                    "links": "fake",
+                    "missing": self._missing(),
+                    "hosts": sorted(set(self._topology.hosts) - self._engine.dead),
+                    "captures": sorted(self._captures),
+                }
+            case "links":
+                return {"links": [self._line(name) for name in self.links], "backend": "fake"}
+            case "link-change":
+                return {"links": self._changed(request["changes"], request.get("base", "now"))}
+            case "capture-start":
+                return self._capture(request["name"], request["points"])
+            case "capture-stop":
+                return self._captured(request["name"])
+        raise AgentError(f"unknown command {request['op']!r}")
+
+    def _missing(self) -> dict[str, str]:
+        dead = {host: "its network namespace" for host in self._topology.hosts if host in self._engine.dead}
+        return {**dead, **self._engine.unready}
+
+    def _wait(self) -> Iterator[dict[str, Any]]:
+        """Time is no matter here: whoever is not ready at once never will be."""
+        missing = self._missing()
+        yield {"missing": missing or dict.fromkeys(self._topology.hosts, "its network namespace"), "waiting": True}
+        yield {"missing": missing, "done": not missing}
+
+    def _changed(self, changes: Mapping[str, Mapping[str, Any]], base: str) -> list[dict[str, Any]]:
+        wanted = {}
+        for name, settings in changes.items():
+            at = self._topology.attachment(name)
+            under = {"now": self.links[str(at)], "declared": at.link, "clean": Link()}[base]
+            wanted[str(at)] = impairment.change(under, settings, f"link {at}")
+        self.links.update(wanted)
+        return [self._line(name) for name in wanted]
+
+    def _line(self, name: str) -> dict[str, Any]:
+        at, link = self._topology.attachment(name), self.links[name]
+        return {
+            "attachment": name,
+            "address": str(at.address),
+            "declared": at.link.settings(),
+            "set": link.settings(),
+            "cable": "bridge" if link.clean else "fake",
+            "running": at.host not in self._engine.dead,
+            "counters": None if link.clean else {"up": {"frames_out": 0}, "down": {"frames_out": 0}},
+        }
+
+    def _capture(self, name: str, points: Sequence[str]) -> dict[str, Any]:
+        if name in self._captures:
+            raise AgentError(f"capture {name!r} is already running")
+        named = [*self._topology.hosts, *self._topology.networks] if list(points) == ["all"] else list(points)
+        for point in named:
+            if point not in self._topology.networks:
+                self._topology.host(point.partition("@")[0])
+        self._captures[name] = named
+        return {"ready": True}
+
+    def _captured(self, name: str) -> dict[str, Any]:
+        if name not in self._captures:
+            raise AgentError(
+                f"no capture {name!r} is running", remedy="running: " + (", ".join(self._captures) or "none")
+            )
+        file = f"/appbed/out/{name}.pcapng"
+        for lab in self._engine._labs.values():
+            if lab.agent is self:
+                lab.files[self._topology.agent, file] = self._engine.captured
+        points = [
+            {"name": point, "frames": 0, "dropped": 0 if number else self._engine.dropped}
+            for number, point in enumerate(self._captures.pop(name))
+        ]
+        return {"file": file, "bytes": len(self._engine.captured), "points": points}
+
+
+def _net(lab: _Lab) -> str:
+    return lab.project.environment.get("APPBED_NET", "10.77")

@@ -1,0 +1,48 @@
+"""For all tests: reproducible hypothesis, and the mark `root` for what only root may do."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from appbed.engine.fake import FakeEngine
+from small_lab import write_small
+
+# The same examples in every run and no database of old ones: a test that passes here passes everywhere.
+settings.register_profile("appbed", derandomize=True, database=None, deadline=None, max_examples=60)
+settings.load_profile("appbed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "root: makes namespaces or changes its root folder; run pytest as root")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("only root may make namespaces and change a process's root folder: run pytest as root")
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of this machine shows: no setting of a real lab, no lease of another user's."""
+    for name in list(os.environ):
+        if name.startswith(("APPBED_", "COMPOSE_")):
+            monkeypatch.delenv(name)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+
+@pytest.fixture
+def small(tmp_path: Path, quiet: None) -> Path:
+    """A lab of three hosts and an agent."""
+    return write_small(tmp_path)
+
+
+@pytest.fixture
+def engine(quiet: None) -> FakeEngine:
+    return FakeEngine()

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from appbed import leftovers
+from appbed.engine import Container, Instance
+from appbed.engine.fake import FakeEngine
+from appbed.lab import Lab
+
+
+class Holding(FakeEngine):
+    """An engine that holds just these instances."""
+
+    def __init__(self, *held: Instance) -> None:
+        super().__init__()
+        self.held = held
+
+    def instances(self) -> list[Instance]:
+        return list(self.held)
+
+
+def instance(owner: str = "", states: Sequence[str] = ("running", "running")) -> Instance:
+    containers = tuple(Container(f"h{i}", f"x-h{i}-1", state, "", "", {}) for i, state in enumerate(states))
+    return Instance("x", (Path("x.yaml"),), "10.77", owner, containers, ("x_lan",), ())
+
+
+def whys(*held: Instance) -> list[str]:
+    return [leftover.why for leftover in leftovers.find(Holding(*held))]
+
+
+def ended_process() -> int:
+    """The id of a process that was, and has been waited for."""
+    with subprocess.Popen([sys.executable, "-I", "-c", ""]) as process:
+        pass
+    return process.pid
+
+
+def test_an_instance_that_runs_without_an_owner_stays() -> None:
+    assert whys(instance()) == []
+    assert whys(instance(states=("running", "exited"))) == []
+    assert whys(instance(states=("paused",))) == []
+
+
+def test_an_instance_of_a_living_process_stays() -> None:
+    assert whys(instance(owner=leftovers.me())) == []
+
+
+def test_an_instance_of_an_ended_process_goes() -> None:
+    boot = leftovers.me().partition(":")[0]
+    assert whys(instance(owner=f"{boot}:{ended_process()}:12345")) == ["the command that brought it up is gone"]
+
+
+def test_another_process_with_the_same_number_is_not_the_owner() -> None:
+    boot, pid, started = leftovers.me().split(":")
+    assert whys(instance(owner=f"{boot}:{pid}:{int(started) + 1}")) == ["the command that brought it up is gone"]
+
+
+def test_a_process_of_another_machine_or_boot_counts_as_alive() -> None:
+    """An engine may be remote: who asks there cannot tell."""
+    assert whys(instance(owner=f"another-boot:{ended_process()}:1")) == []
+
+
+@pytest.mark.parametrize("states", [(), ("exited", "dead"), ("created",)])
+def test_an_instance_of_which_nothing_runs_goes(states: tuple[str, ...]) -> None:
+    assert whys(instance(states=states)) == ["none of its containers runs"]
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="defect: gc takes away what another command is starting")
+def test_an_instance_that_a_living_process_is_bringing_up_stays() -> None:
+    assert whys(instance(owner=leftovers.me(), states=("created", "created"))) == []
+
+
+def test_a_leftover_says_how_much_there_is() -> None:
+    (found,) = leftovers.find(Holding(instance(states=("exited", "exited"))))
+    assert (found.what, found.instance) == ("x (3 objects)", "x")
+
+
+def test_me_names_this_very_process() -> None:
+    boot, pid, started = leftovers.me().split(":")
+    assert int(pid) == os.getpid()
+    assert boot
+    assert started.isdecimal()
+
+
+def test_removing_takes_the_instance_down(engine: FakeEngine, small: Path) -> None:
+    Lab.up(small, engine, name="kept")
+    boot = leftovers.me().partition(":")[0]
+    Lab.up(small, engine, name="left", owner=f"{boot}:{ended_process()}:1")
+    (found,) = leftovers.find(engine)
+    assert found.instance == "left"
+    leftovers.remove(engine, found)
+    assert [one.name for one in engine.instances()] == ["kept"]

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from appbed import schema
+from appbed.errors import TopologyError
+from appbed.impairment import SETTINGS
+from appbed.schema import DirectionBlock, LinkBlock, ReadyBlock, RoleBlock
+
+PLACE = "lab.yaml: services.client"
+
+
+def refused(block: type[Any], data: object) -> str:
+    with pytest.raises(TopologyError) as caught:
+        schema.read(block, data, PLACE)
+    text = str(caught.value)
+    assert text.startswith(PLACE)
+    assert "\n" not in text
+    return text
+
+
+def test_blocks_are_read_as_written() -> None:
+    role = schema.read(RoleBlock, {"name": "proxy", "ready": {"tcp": 3128}, "unsupported": ["web.push"]}, PLACE)
+    assert (role.name, role.router, role.unsupported) == ("proxy", False, ["web.push"])
+    assert role.ready == ReadyBlock(tcp=3128)
+    assert schema.read(schema.TestbedBlock, {"about": "x"}, PLACE).needs == []
+
+
+def test_settings_are_what_a_person_wrote_and_nothing_else() -> None:
+    written = {"delay": "5ms", "rate": 0, "up": {"loss": "1%"}, "down": {}}
+    assert schema.settings(schema.read(LinkBlock, written, PLACE)) == written
+    assert schema.settings(LinkBlock()) == {}
+
+
+def test_each_setting_of_a_link_is_known_to_the_impairment_and_the_other_way_round() -> None:
+    assert tuple(schema.fields(DirectionBlock)) == SETTINGS
+    assert schema.fields(LinkBlock) == [*SETTINGS, "up", "down"]
+
+
+@pytest.mark.parametrize(
+    ("block", "data", "path", "choices"),
+    [
+        (LinkBlock, {"dealy": "5ms"}, "dealy", "delay, jitter, distribution"),
+        (LinkBlock, {"dealy": "5ms"}, "dealy", "up, down"),
+        (LinkBlock, {"up": {"dealy": "5ms"}}, "up.dealy", "delay, jitter"),
+        (LinkBlock, {"down": {"up": {}}}, "down.up", "delay, jitter"),
+        (LinkBlock, {5: "5ms"}, "5", "delay, jitter"),
+        (RoleBlock, {"name": "x", "redy": {}}, "redy", "name, ready, router, unsupported"),
+        (RoleBlock, {"name": "x", "ready": {"udp": 53}}, "ready.udp", "tcp, dns"),
+        (schema.TestbedBlock, {"about": "x", "neds": []}, "neds", "about, needs"),
+    ],
+)
+def test_a_misspelt_key_is_named_with_the_choices(block: type[Any], data: object, path: str, choices: str) -> None:
+    text = refused(block, data)
+    assert text.startswith(f"{PLACE}.{path}: unknown key")
+    assert choices in text
+
+
+def test_choices_inside_a_direction_do_not_offer_directions() -> None:
+    assert "up, down" not in refused(LinkBlock, {"up": {"dealy": "5ms"}})
+
+
+@pytest.mark.parametrize("data", [None, 5, "delay 5ms", ["delay"]])
+def test_what_is_no_mapping_is_shown(data: object) -> None:
+    text = refused(LinkBlock, data)
+    assert f"{data!r} is not a mapping" in text
+    assert "delay" in text
+
+
+@pytest.mark.parametrize(
+    ("block", "data", "path", "value"),
+    [
+        (RoleBlock, {"name": "x", "ready": {"tcp": 99_999}}, "ready.tcp", "99999"),
+        (RoleBlock, {"name": "x", "ready": {"tcp": 0}}, "ready.tcp", "0"),
+        (RoleBlock, {"name": "x", "ready": {"tcp": "http"}}, "ready.tcp", "'http'"),
+        (RoleBlock, {"name": "x", "ready": 80}, "ready", "80"),
+        (RoleBlock, {"name": "x", "router": "perhaps"}, "router", "'perhaps'"),
+        (RoleBlock, {"name": "x", "unsupported": "web.push"}, "unsupported", "'web.push'"),
+        (RoleBlock, {"name": ["x"]}, "name", "['x']"),
+        (LinkBlock, {"up": 5}, "up", "5"),
+        (LinkBlock, {"seed": "abc"}, "seed", "'abc'"),
+        (LinkBlock, {"distribution": 5}, "distribution", "5"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named_with_its_place(
+    block: type[Any], data: object, path: str, value: str
+) -> None:
+    text = refused(block, data)
+    assert text.startswith(f"{PLACE}.{path}: ")
+    assert value in text
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="defect: the place is x-link.delay.str and the value is not shown"
+)
+@pytest.mark.parametrize(("data", "path"), [({"delay": [5]}, "delay"), ({"up": {"delay": [5]}}, "up.delay")])
+def test_a_list_where_a_quantity_belongs_is_named_with_its_place(data: object, path: str) -> None:
+    text = refused(LinkBlock, data)
+    assert text.startswith(f"{PLACE}.{path}: ")
+    assert "[5]" in text
+
+
+@pytest.mark.parametrize(
+    ("block", "data", "key"), [(RoleBlock, {"router": True}, "name"), (schema.TestbedBlock, {}, "about")]
+)
+def test_a_missing_key_is_named(block: type[Any], data: object, key: str) -> None:
+    assert refused(block, data).startswith(f"{PLACE}.{key}: ")
+
+
+def test_the_json_schema_knows_every_key_and_refuses_others() -> None:
+    made = json.loads(json.dumps(schema.json_schema()))
+    assert set(made["properties"]) == {"x-testbed", "x-role", "x-link"}
+    link = made["properties"]["x-link"]
+    assert set(link["properties"]) == {*SETTINGS, "up", "down"}
+    assert link["additionalProperties"] is False
+    assert made["properties"]["x-role"]["required"] == ["name"]
+    described = [key for key, entry in link["properties"].items() if entry.get("description")]
+    assert described == list(link["properties"]), "an editor shows the descriptions"
