@@ -1,6 +1,7 @@
-# ask PATH: what opentracker on loopback answers, without the zero bytes that bash cannot hold. For the commands beside this file.
+# How the commands beside this file speak to opentracker.
 LC_ALL=C # an info hash is bytes, not text
 
+# ask PATH: what opentracker on loopback answers, without the zero bytes that bash cannot hold
 ask() {
     exec 3<>"/dev/tcp/127.0.0.1/${PORT:-6969}"
     printf 'GET %s HTTP/1.0\r\n\r\n' "$1" >&3

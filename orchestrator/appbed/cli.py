@@ -176,6 +176,7 @@ def up(
             links=links,
             net=os.environ.get("APPBED_NET") or None,
             timeout_s=timeout,
+            lives_on=True,
             say=lambda step: say(f"{step.seconds:5.1f} s  {step.what}"),
         )
     status = lab.agent.ask("status")

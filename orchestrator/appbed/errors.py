@@ -7,7 +7,7 @@
         CaptureError               2  ... a file that is not a capture, or not readable as one
       EngineError                  3  the machine or the engine is not able
         StartError                 3  a lab did not come up; it was taken down again
-      AgentError                   3  the agent refused or is gone
+        AgentError                 3  the agent refused or is gone
       CommandError                 1  a command inside a host ended with a non-zero status
 
 Every message is one line: place, value, choices; the remedy follows it.

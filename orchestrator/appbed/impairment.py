@@ -189,9 +189,7 @@ def _loss(text: object) -> dict[str, Any]:
 
 
 def _seed(text: object) -> int:
-    if isinstance(text, bool) or not str(text).isdecimal():
-        raise UnitError(f"{text!r} is no seed", remedy="write a whole number from 0")
-    return int(str(text))
+    return units.whole(text, "seed")
 
 
 def _choice(text: object, known: tuple[str, ...]) -> str:

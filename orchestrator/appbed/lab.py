@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appbed import lease, loader, topology
+from appbed import lease, leftovers, loader, topology
 from appbed.agent_client import AgentClient
 from appbed.engine import Completed, Engine, Instance, Project
 from appbed.engine.docker import AddressTaken
@@ -115,13 +115,14 @@ class Lab:
         overrides: Sequence[Path] = (),
         net: str | None = None,
         links: str = "auto",
-        owner: str = "",
+        lives_on: bool = False,
         say: Say = lambda _: None,
         timeout_s: float = READY_S,
     ) -> Lab:
         """Starts an instance and waits until every host is ready; if it does not come up, it is gone again afterwards.
 
-        `net` is the first two octets of its addresses (default: leased), `links` the back-end, `owner` the process it ends with.
+        `net` is the first two octets of its addresses (default: leased), `links` the back-end. Unless it `lives_on`, `gc` takes it
+        for a leftover once this process is gone.
         """
         began = time.monotonic()
         shape = topology.load(file, os.environ, *overrides)
@@ -140,7 +141,12 @@ class Lab:
             say(Progress(what, time.monotonic() - began))
 
         with _undone(engine, instance):
-            environment = {"APPBED_LINKS": links, "APPBED_OWNER": owner, "APPBED_TOPOLOGY": file.name}
+            environment = {
+                "APPBED_LINKS": links,
+                "APPBED_OWNER": leftovers.me(),
+                "APPBED_LIVES_ON": str(lives_on).lower(),
+                "APPBED_TOPOLOGY": file.name,
+            }
             net = _created(engine, instance, (file, *overrides), environment, net, told)
             document = loader.load(
                 file, {**os.environ, **environment, "APPBED_NET": net, "COMPOSE_PROJECT_NAME": instance}, *overrides

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from appbed.errors import EngineError
+from appbed.errors import EngineError, InputError
 
 CHOICES = tuple(f"10.{second}" for second in range(77, 127))
 
@@ -25,6 +25,7 @@ def choose(taken: Iterable[IPv4Network], wanted: str | None = None) -> str:
     """The first free net, or `wanted` if that is free: a masqueraded bridge with the same addresses breaks even bridged traffic."""
     routes = list(taken)
     if wanted is not None:
+        _refuse_no_net(wanted)
         clash = next((route for route in routes if IPv4Network(f"{wanted}.0.0/16").overlaps(route)), None)
         if clash:
             others = ", ".join(free(routes)[:3])
@@ -39,6 +40,15 @@ def choose(taken: Iterable[IPv4Network], wanted: str | None = None) -> str:
             remedy="take an instance down (`appbed ps`), or set APPBED_NET",
         )
     return nets[0]
+
+
+def _refuse_no_net(wanted: str) -> None:
+    try:
+        IPv4Network(f"{wanted}.0.0/16")
+    except ValueError:
+        raise InputError(
+            f"APPBED_NET={wanted[:40]!r} is no net", remedy="write the first two octets, for example 10.77"
+        ) from None
 
 
 @contextlib.contextmanager

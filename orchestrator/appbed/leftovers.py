@@ -38,9 +38,11 @@ def remove(engine: Engine, leftover: Leftover) -> None:
 
 
 def _why(instance: Instance) -> str:
+    if instance.owner and _lives(instance.owner):
+        return ""
     if not instance.running:
         return "none of its containers runs"
-    if instance.owner and not _lives(instance.owner):
+    if instance.owner and not instance.lives_on:
         return "the command that brought it up is gone"
     return ""
 

@@ -16,7 +16,7 @@ import yaml
 
 from appbed.errors import TopologyError
 
-_VARIABLE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?-)([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
+_VARIABLE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?-)([^}$]*))?\}|([A-Za-z_][A-Za-z0-9_]*)|)")
 _REPLACED = {("command",), ("entrypoint",), ("healthcheck", "test")}  # Compose replaces these lists, others it joins
 
 
@@ -61,29 +61,28 @@ def load(path: Path, environment: Mapping[str, str], *overrides: Path) -> Docume
 
 
 def _load(path: Path, environment: Mapping[str, str], seen: tuple[Path, ...]) -> Document:
-    if path in seen:
+    if path.resolve() in seen:
         raise TopologyError(str(path), "includes itself", remedy=f"remove one of {' -> '.join(map(str, seen))}")
-    raw = _read(path)
-    document = Document(path, _interpolated(raw, environment, path))
+    document = Document(path, _interpolated(_read(path), environment, path))
     for section in ("services", "networks"):
-        entries = document.data.setdefault(section, {}) or {}
-        if not isinstance(entries, dict):
-            raise TopologyError(f"{path}: {section}", "is not a mapping of names")
-        document.data[section] = {name: entry or {} for name, entry in entries.items()}
+        entries = _mapping(document.data.get(section), f"{path}: {section}")
+        document.data[section] = {name: _mapping(entry, f"{path}: {section}.{name}") for name, entry in entries.items()}
         document.origins.update({(section, name): path for name in entries})
-    for name in document.data["services"]:
-        document.data["services"][name] = _extended(document.data["services"][name], name, path, environment)
-    for entry in document.data.pop("include", None) or []:
-        _include(document, entry, environment, (*seen, path))
+    for name, service in document.data["services"].items():
+        document.data["services"][name] = _extended(service, path, (name,), environment)
+    for entry in _list(document.data.pop("include", None), f"{path}: include"):
+        _include(document, entry, environment, (*seen, path.resolve()))
     return document
 
 
 def _include(document: Document, entry: object, environment: Mapping[str, str], seen: tuple[Path, ...]) -> None:
     paths = entry.get("path") if isinstance(entry, dict) else entry
     names = [paths] if isinstance(paths, str) else paths
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise TopologyError(
-            f"{document.path}: include", f"{entry!r} names no file", remedy="write a path or {path: [base, override]}"
+            f"{document.path}: include",
+            f"{entry!r} names no file",
+            remedy="write a path or {path: [base, override]}",
         )
     base = document.path.parent
     included = _load(base / names[0], environment, seen)
@@ -106,21 +105,48 @@ def _override(document: Document, override: Document) -> None:
     document.origins.update(override.origins)
 
 
-def _extended(service: dict[str, Any], name: str, path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+def _extended(
+    service: dict[str, Any], path: Path, chain: tuple[str, ...], environment: Mapping[str, str]
+) -> dict[str, Any]:
     """`service` laid over what it extends, up the chain."""
     extends = service.pop("extends", None)
     if extends is None:
         return service
+    place = f"{path}: services.{chain[-1].partition(' in ')[0]}.extends"
     file, base = (extends.get("file"), extends.get("service")) if isinstance(extends, dict) else (None, extends)
+    if not isinstance(base, str) or not isinstance(file, str | None):
+        raise TopologyError(place, f"{extends!r} names no service", remedy="write {file: PATH, service: NAME}")
     origin = path.parent / file if file else path
-    services = (
-        _interpolated(_read(origin, needed_by=f"{path}: services.{name}.extends"), environment, origin).get("services")
-        or {}
+    services = _mapping(
+        _interpolated(_read(origin, needed_by=place), environment, origin).get("services"), f"{origin}: services"
     )
     if base not in services:
-        raise TopologyError(f"{path}: services.{name}.extends", f"{origin} has no service {base!r}", choices=services)
-    merged: dict[str, Any] = _merged(_extended(dict(services[base] or {}), str(base), origin, environment), service, ())
+        raise TopologyError(place, f"{origin} has no service {base!r}", choices=services)
+    link = f"{base} in {origin.resolve()}"
+    if link in chain or (not file and base == chain[-1]):
+        raise TopologyError(
+            place, f"{base!r} extends itself", remedy="end the chain with a service that extends nothing"
+        )
+    inherited = _extended(_mapping(services[base], f"{origin}: services.{base}"), origin, (*chain, link), environment)
+    merged: dict[str, Any] = _merged(inherited, service, ())
     return merged
+
+
+def _mapping(value: object, place: str) -> dict[str, Any]:
+    """A mapping with text for keys; nothing at all is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise TopologyError(place, f"{value!r} is not a mapping", remedy="write `key: value` lines below it")
+    return {str(key): item for key, item in value.items()}
+
+
+def _list(value: object, place: str) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise TopologyError(place, f"{value!r} is not a list", remedy="write `- item` lines below it, or [item, item]")
+    return value
 
 
 def _merged(base: Any, over: Any, path: tuple[str, ...]) -> Any:
@@ -191,13 +217,19 @@ def _interpolated(value: Any, environment: Mapping[str, str], path: Path) -> Any
         return {str(key): _interpolated(item, environment, path) for key, item in value.items()}
     if isinstance(value, list):
         return [_interpolated(item, environment, path) for item in value]
-    return _substitute(value, environment) if isinstance(value, str) else value
+    return _substitute(value, environment, path) if isinstance(value, str) else value
 
 
-def _substitute(text: str, environment: Mapping[str, str]) -> str:
+def _substitute(text: str, environment: Mapping[str, str], path: Path) -> str:
     def replacement(found: re.Match[str]) -> str:
         if found[1]:
             return "$"
+        if found[0] == "$":
+            raise TopologyError(
+                f"{path}: {text!r}",
+                "a substitution that is not read here",
+                choices=("$VAR", "${VAR}", "${VAR:-default}", "$$"),
+            )
         name, operator, default = found[2] or found[5], found[3], found[4] or ""
         value = environment.get(name)
         if operator and (value is None or (operator == ":-" and not value)):

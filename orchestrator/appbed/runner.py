@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appbed import evidence, leftovers, places, scenario, topology
+from appbed import evidence, places, scenario, topology
 from appbed.engine import Engine
 from appbed.errors import AppbedError, InputError
 from appbed.evidence import Evidence, Recorder
@@ -44,9 +44,7 @@ def run(
             key: _predicted(key, each, topology.load(file, os.environ), runs, seed) for key, each in group.items()
         }
         instance = f"run-{name}-{os.getpid()}"
-        with Lab.up(
-            file, engine, name=instance, links=links, owner=leftovers.me(), say=lambda step: say(step.what)
-        ) as lab:
+        with Lab.up(file, engine, name=instance, links=links, say=lambda step: say(step.what)) as lab:
             for key, each in group.items():
                 _act(each, lab, folders[key], seed, say)
                 say(f"{key}: judging")

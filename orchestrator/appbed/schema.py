@@ -78,15 +78,16 @@ def read(block: type[Block], data: object, place: str) -> Block:
     try:
         return block(**{str(key): value for key, value in data.items()})
     except ValidationError as error:
-        first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
+        errors = error.errors()
+    # A misspelt key that is needed gives two errors; the one that names the slip is the one to show.
+    first = next((each for each in errors if "extra" in each["type"]), errors[0])
+    path = _keys(data, [str(part) for part in first["loc"]])
+    parent = _descend(block, path[:-1])
     if "extra" in first["type"]:
-        parent = _descend(block, path[:-1])
         raise TopologyError(".".join([place, *path]), "unknown key", choices=fields(parent))
     value = _value(data, path)
-    raise TopologyError(
-        ".".join([place, *path]), f"{first['msg'].lower()}" + (f": {value!r}" if value is not None else "")
-    )
+    said = f"{value!r}: " if value is not None else ""
+    raise TopologyError(".".join([place, *path]), f"{said}{first['msg'].lower()}")
 
 
 def settings(block: DirectionBlock) -> dict[str, object]:
@@ -125,6 +126,18 @@ def json_schema() -> dict[str, Any]:
 def _descend(block: type[BaseModel], path: list[str]) -> type[BaseModel]:
     inner: dict[str, type[BaseModel]] = {"up": DirectionBlock, "down": DirectionBlock, "ready": ReadyBlock}
     return inner.get(path[-1], block) if path else block
+
+
+def _keys(data: Mapping[str, object], path: list[str]) -> list[str]:
+    """The part of pydantic's location that is keys of the file: after a plain value come names of types it tried."""
+    kept: list[str] = []
+    value: object = data
+    for part in path:
+        if kept and not isinstance(value, Mapping):
+            break
+        kept.append(part)
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return kept
 
 
 def _value(data: Mapping[str, object], path: list[str]) -> object:

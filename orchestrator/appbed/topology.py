@@ -206,12 +206,27 @@ def _networks(document: Document) -> tuple[dict[str, Network], dict[str, dict[st
         block = schema.settings(schema.read(schema.LinkBlock, network.get("x-link") or {}, f"{place}.x-link"))
         impairment.resolve(f"{place}.x-link", block)
         blocks[name] = block
-        config = ((network.get("ipam") or {}).get("config") or [{}])[0]
+        config, auxiliary = _ipam(network, f"{place}.ipam")
         subnet = _address(IPv4Network, config.get("subnet"), f"{place}.ipam.config.subnet", "10.77.1.0/24")
-        gateway = (config.get("aux_addresses") or {}).get("DefaultGatewayIPv4")
+        gateway = auxiliary.get("DefaultGatewayIPv4")
         place = f"{place}.ipam.config.aux_addresses.DefaultGatewayIPv4"
         networks[name] = Network(name, subnet, _inside(gateway, subnet, place) if gateway else None)
     return networks, blocks
+
+
+def _ipam(network: Mapping[str, Any], place: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The first IPAM configuration and its auxiliary addresses."""
+    configs = _mapping(network.get("ipam"), place).get("config") or [{}]
+    if not isinstance(configs, list):
+        raise TopologyError(f"{place}.config", f"{configs!r} is not a list", remedy="write [{subnet: 10.77.1.0/24}]")
+    config = _mapping(configs[0], f"{place}.config")
+    return config, _mapping(config.get("aux_addresses"), f"{place}.config.aux_addresses")
+
+
+def _mapping(value: object, place: str) -> Mapping[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise TopologyError(place, f"{value!r} is not a mapping", remedy="write `key: value` lines below it")
+    return value or {}
 
 
 def _role(document: Document, name: str, service: Mapping[str, Any]) -> Role:
@@ -253,7 +268,7 @@ def _host(
         address = _inside(attached.get("ipv4_address"), networks[network].subnet, f"{where}.ipv4_address")
         attachments.append(Attachment(name, network, address, link))
     dns = service.get("dns") or []
-    servers = [dns] if isinstance(dns, str) else dns
+    servers = dns if isinstance(dns, list) else [dns]
     return Host(
         name,
         role,

@@ -8,22 +8,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from appbed.errors import UnitError
 
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|\.[0-9]+)\s*([a-zA-Z%µ]*)\s*")
-_TIME_MS = {"us": 1e-3, "µs": 1e-3, "usec": 1e-3, "ms": 1.0, "msec": 1.0, "s": 1e3, "sec": 1e3}
-_RATE_BIT = {
-    "bit": 1.0,
-    "kbit": 1e3,
-    "mbit": 1e6,
-    "gbit": 1e9,
-    "bps": 8.0,
-    "kbps": 8e3,
-    "mbps": 8e6,
-    "gbps": 8e9,
-}
-_SIZE_BYTES = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
+_TIME_MS = {"us": "1e-3", "µs": "1e-3", "usec": "1e-3", "ms": "1", "msec": "1", "s": "1e3", "sec": "1e3"}
+_RATE_BIT = {"bit": "1", "kbit": "1e3", "mbit": "1e6", "gbit": "1e9"}
+_RATE_BIT |= {"bps": "8", "kbps": "8e3", "mbps": "8e6", "gbps": "8e9"}
+_SIZE_BYTES = {"b": "1", "kb": "1e3", "mb": "1e6", "gb": "1e9", "kib": "1024", "mib": "1048576", "gib": "1073741824"}
+_DIGITS = 18  # more than any count here can mean; int() itself refuses thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +38,7 @@ def duration_ms(text: object) -> float:
 
 def share_pct(text: object) -> float:
     """Percent of "1%", "0.5%" or 0; between 0 and 100."""
-    value = _read(text, {"%": 1.0}, "a share", "1%, 0.5%")
+    value = _read(text, {"%": "1"}, "a share", "1%, 0.5%")
     if value > 100:
         raise UnitError(f"{text!r} is more than 100%", remedy="write a share between 0% and 100%")
     return value
@@ -68,9 +62,10 @@ def queue(text: object) -> Queue:
     words = str(text).strip().lower()
     count = words.removesuffix("packets").removesuffix("packet").strip()
     if count.isdecimal():
-        if int(count) < 1:
+        packets = whole(count, "queue")
+        if packets < 1:
             raise UnitError(f"{text!r} is no queue", remedy="the smallest queue is 1 packet")
-        return Queue(packets=int(count))
+        return Queue(packets=packets)
     try:
         ms = duration_ms(words)
     except UnitError:
@@ -80,39 +75,50 @@ def queue(text: object) -> Queue:
     return Queue(ms=ms)
 
 
+def whole(text: object, what: str) -> int:
+    """A whole number from 0, as text or as a number; `what` names it in the error."""
+    digits = str(text).strip()
+    if isinstance(text, bool) or not digits.isdecimal() or len(digits) > _DIGITS:
+        raise UnitError(f"{text!r:.40} is no {what}", remedy=f"write a whole number of at most {_DIGITS} digits")
+    return int(digits)
+
+
 def format_ms(ms: float) -> str:
-    """Shortest of us, ms, s that says the time: 30.0 -> "30ms"."""
-    if ms >= 1000:
-        return f"{ms / 1000:.10g}s"
-    return f"{ms:.10g}ms" if ms >= 1 or ms == 0 else f"{ms * 1000:.10g}us"
+    """A time in us, ms or s, exactly: 30.0 -> "30ms"."""
+    unit = "s" if ms >= 1000 else "us" if 0 < ms < 1 else "ms"
+    return _written(ms, _TIME_MS, unit)
 
 
 def format_rate(bit: float) -> str:
-    """10e6 -> "10mbit"."""
-    for unit in ("gbit", "mbit", "kbit"):
-        if bit >= _RATE_BIT[unit]:
-            return f"{bit / _RATE_BIT[unit]:.10g}{unit}"
-    return f"{bit:.10g}bit"
+    """10e6 -> "10mbit", exactly."""
+    unit = next((unit for unit in ("gbit", "mbit", "kbit") if bit >= float(_RATE_BIT[unit])), "bit")
+    return _written(bit, _RATE_BIT, unit)
 
 
 def format_pct(pct: float) -> str:
-    """0.5 -> "0.5%"."""
-    return f"{pct:.10g}%"
+    """0.5 -> "0.5%", exactly."""
+    return _written(pct, {"%": "1"}, "%")
 
 
-def _read(text: object, units: dict[str, float] | dict[str, int], what: str, examples: str) -> float:
+def _written(value: float, units: dict[str, str], unit: str) -> str:
+    """Decimal, so that what is written reads back as the same float."""
+    number = Decimal(repr(value)) / Decimal(units[unit])
+    text = format(number, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + unit
+
+
+def _read(text: object, units: dict[str, str], what: str, examples: str) -> float:
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         raise UnitError(f"{text!r} is not {what}", remedy=f"write it with its unit: {examples}")
     found = _NUMBER.fullmatch(str(text))
     if not found:
-        raise UnitError(f"{text!r} is not {what}", remedy=f"write it with its unit: {examples}")
-    number, unit = float(found[1]), found[2].lower()
-    if not math.isfinite(number):
-        raise UnitError(f"{text!r} is not {what}", remedy=f"write it with its unit: {examples}")
-    if not unit:
-        if number == 0:
-            return 0.0
+        raise UnitError(f"{str(text)[:80]!r} is not {what}", remedy=f"write it with its unit: {examples}")
+    number, unit = Decimal(found[1]), found[2].lower()
+    if not unit and number != 0:
         raise UnitError(f"{text!r} has no unit", remedy=f"write it with its unit: {examples}")
-    if unit not in units:
+    if unit and unit not in units:
         raise UnitError(f"{text!r} is not {what}: unit {found[2]!r} unknown", remedy=f"write it as {examples}")
-    return number * units[unit]
+    value = float(number * Decimal(units[unit])) if unit else 0.0
+    if not math.isfinite(value):
+        raise UnitError(f"{str(text)[:80]!r} is too large for {what}", remedy=f"write it with its unit: {examples}")
+    return value

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appbed import leftovers, places
+from appbed import places
 from appbed.engine.docker import DockerEngine
 from appbed.lab import Lab
 
@@ -26,14 +26,14 @@ def engine() -> Iterator[DockerEngine]:
 @pytest.fixture(scope="session")
 def pair(engine: DockerEngine) -> Iterator[Lab]:
     """Client, two routers, server."""
-    with Lab.up(TOPOLOGIES / "pair.yaml", engine, name=f"test-pair-{os.getpid()}", owner=leftovers.me()) as lab:
+    with Lab.up(TOPOLOGIES / "pair.yaml", engine, name=f"test-pair-{os.getpid()}") as lab:
         yield lab
 
 
 @pytest.fixture(scope="session")
 def internet(engine: DockerEngine) -> Iterator[Lab]:
     with Lab.up(
-        places.topology_file("internet"), engine, name=f"test-internet-{os.getpid()}", owner=leftovers.me()
+        places.topology_file("internet"), engine, name=f"test-internet-{os.getpid()}"
     ) as lab:
         yield lab
 

@@ -32,7 +32,8 @@ def _round_trips_ms(lab: Lab, count: int = 10) -> list[float]:
 def test_both_directions_in_the_clients_own_capture(pair: Lab, tmp_path: Path) -> None:
     with (
         pair.link("gateway@access").set(delay=0, up={"delay": 0}, down={"delay": 0}),
-        pair.link("client").set(up={"delay": "30ms"}, down={"delay": "20ms"}),pair.capture(tmp_path / "handshake.pcapng", "client")
+        pair.link("client").set(up={"delay": "30ms"}, down={"delay": "20ms"}),
+        pair.capture(tmp_path / "handshake.pcapng", "client"),
     ):
         pair.exec("client", "curl", "-s", "-o", "/dev/null", f"http://{_server(pair)}/")
     (connection,) = Capture.open(tmp_path / "handshake.pcapng").connections(point="host:client")

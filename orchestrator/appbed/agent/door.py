@@ -180,14 +180,14 @@ def _setns(fd: int) -> None:
 
 
 def _write(pid: int, name: str, text: str) -> None:
-    """Never through a symbolic link: the image is somebody else's, and a link would be followed in the agent's own files."""
+    """Never through a symbolic link, which would be followed in the agent's own files, nor into a pipe: images are somebody else's."""
     if name not in _FILES:
         raise LookupError(f"{name} is none of {', '.join(_FILES)}")
     root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY)
     try:
         etc = os.open("etc", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
         try:
-            file = os.open(name, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, dir_fd=etc)
+            file = os.open(name, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=etc)
         finally:
             os.close(etc)
     finally:

@@ -44,6 +44,7 @@ class Direction:
         """New settings from the next frame on; frames inside keep their times. A seed starts its sequence again."""
         self._it = impairment
         self._random = random.Random(impairment.seed)
+        self._bad = self._bad and impairment.seed is None
         self._delay_ns = round(impairment.delay_ms * 1e6)
         self._jitter_ns = round(impairment.jitter_ms * 1e6)
         self._ns_per_byte = 8e9 / impairment.rate_bit if impairment.rate_bit else 0.0

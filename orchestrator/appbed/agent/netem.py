@@ -67,7 +67,8 @@ class NetemCables:
         self._ports: dict[str, Port] = {}
 
     def plug(self, port: Port, link: Link) -> None:
-        """Both directions or none: what was added before a failure is taken away again."""
+        """Both directions or none: what was added before a failure, or by an agent that was killed, is taken away first."""
+        self.unplug(port, gone=False)
         try:
             _run("ip", "link", "add", port.name, "type", "ifb")
             _run("ip", "link", "set", port.name, "up", "txqueuelen", "10000")

@@ -42,4 +42,4 @@ async def _answers(sock: socket.socket, host: Host, name: str) -> bool:
         sock.connect((str(host.address), 53))
         await loop.sock_sendall(sock, query)
         reply = await asyncio.wait_for(loop.sock_recv(sock, 4096), _TIMEOUT_S)
-    return reply[:2] == identifier and reply[3] & 0x0F == 0 and reply[6:8] != b"\0\0"
+    return len(reply) >= 12 and reply[:2] == identifier and reply[3] & 0x0F == 0 and reply[6:8] != b"\0\0"

@@ -31,8 +31,10 @@ class Endpoint(NamedTuple):
 class Connection:
     """One TCP connection as seen at one point; times in seconds since 1970, None for what was not seen.
 
-    The client is who sent the first SYN; without one in the capture, who talks to the lower port. `closed_by` is
-    "client", "server" or "" (still open), `closed_how` "fin", "reset" or ""; both tell of the first to close.
+    The client is who sent the first SYN; without one in the capture, who talks to the lower port. `syn_s` is the SYN
+    that was answered, `syn_ack_s` the answer that was acknowledged. `handshake_s` is one round trip, the same at every
+    point of the path: from SYN to SYN-ACK and on to the ACK, waiting for a repetition left out. `closed_by` is "client",
+    "server" or "" (still open), `closed_how` "fin", "reset" or ""; both tell of the first to close.
     """
 
     number: int
@@ -45,6 +47,7 @@ class Connection:
     syn_s: float | None
     syn_ack_s: float | None
     ack_s: float | None
+    handshake_s: float | None
     closed_by: str
     closed_how: str
     closed_s: float | None
@@ -56,15 +59,6 @@ class Connection:
     def opened(self) -> bool:
         """Whether the whole handshake was seen."""
         return None not in (self.syn_s, self.syn_ack_s, self.ack_s)
-
-    @property
-    def handshake_s(self) -> float | None:
-        """One round trip: from the SYN that was answered to the ACK (to the SYN-ACK where that is missing).
-
-        The same at every point of the path, for the path before the point is in one half and the rest in the other.
-        """
-        end_s = self.ack_s if self.ack_s is not None else self.syn_ack_s
-        return end_s - self.syn_s if end_s is not None and self.syn_s is not None else None
 
     @property
     def retransmissions(self) -> int:
@@ -142,7 +136,7 @@ class _Conversation:
         self._first = self._last = first
         self._sides = (_Side(index), _Side(index))
         self._packets = 0
-        self._syn_ns = self._syn_ack_ns = self._ack_ns = 0
+        self._syn_ns = self._answered_ns = self._syn_ack_ns = self._ack_ns = 0
         self._closed: tuple[int, str, int] | None = None
         self._reset = False
         flags, ports = index.flags[first], (index.source_ports[first], index.destination_ports[first])
@@ -188,6 +182,7 @@ class _Conversation:
             if not self._syn_ack_ns:
                 self._syn_ns = now
         elif flags & SYN:
+            self._answered_ns = self._answered_ns or now
             if not self._ack_ns:
                 self._syn_ack_ns = now
         elif self._syn_ack_ns and not self._ack_ns and who == self._client:
@@ -242,8 +237,15 @@ class _Conversation:
         after = sent_after(self._index, number, follower)
         if after is not None:
             return not after
-        round_trip_ns = self._ack_ns - self._syn_ns if self._ack_ns and self._syn_ns else _UNKNOWN_RTT_NS
+        round_trip_ns = self._round_trip_ns() or _UNKNOWN_RTT_NS
         return self._index.times[number] - self._index.times[follower] < round_trip_ns
+
+    def _round_trip_ns(self) -> int:
+        """From SYN to SYN-ACK and from the last SYN-ACK to the ACK; 0 while not both ends of the first are known."""
+        if not self._syn_ns or not self._answered_ns:
+            return 0
+        onward_ns = self._ack_ns - self._syn_ack_ns if self._ack_ns else 0
+        return self._answered_ns - self._syn_ns + onward_ns
 
     def _acknowledged(self, side: _Side, ack: int, now: int) -> None:
         if side.timed is not None and side.offset(ack) >= side.timed[0]:
@@ -269,6 +271,7 @@ class _Conversation:
             syn_s=_seconds(self._syn_ns),
             syn_ack_s=_seconds(self._syn_ack_ns),
             ack_s=_seconds(self._ack_ns),
+            handshake_s=self._round_trip_ns() / 1e9 if self._round_trip_ns() else None,
             closed_by="" if who < 0 else "client" if who == self._client else "server",
             closed_how=how,
             closed_s=_seconds(closed_ns),

@@ -44,7 +44,7 @@ class Container:
 class Instance:
     """Everything the engine holds that carries one instance's label.
 
-    `files` are those Compose was given, `owner` is the process a short-lived instance belongs to.
+    `files` are those Compose was given, `owner` is the process that brought it up; unless it `lives_on`, it ends with that.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Instance:
     containers: tuple[Container, ...]
     networks: tuple[str, ...]
     volumes: tuple[str, ...]
+    lives_on: bool = False
 
     @property
     def running(self) -> int:

@@ -217,6 +217,7 @@ class DockerEngine:
             shown,
             tuple(n.name for n in networks if n.attrs["Labels"][INSTANCE] == name),
             tuple(v.name for v in volumes if v.attrs["Labels"][INSTANCE] == name),
+            labels.get("org.appbed.lives-on", "") == "true",
         )
 
     def _of(self, name: str) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,8 +49,8 @@ class _Lab:
 class FakeEngine:
     """The Engine protocol without an engine. Set what it has and what goes wrong, then look at `calls`.
 
-    Beside the protocol's calls these count as calls of their own, so that something can go wrong between them: "start one" and
-    "remove one" for each container, "send", "lines" and "hang up" of a stream.
+    Beside the protocol's calls these count as calls of their own, so that something can go wrong between them: "create one",
+    "start one" and "remove one" for each container, "send", "lines" and "hang up" of a stream.
     """
 
     def __init__(self) -> None:
@@ -63,6 +64,7 @@ class FakeEngine:
         self.captured = b""  # what a capture's file holds
         self.dropped = 0  # frames no capture point had room for
         self.on_exec: Callable[[str, tuple[str, ...], str], Completed] = lambda host, argv, stdin: Completed(0, "", "")
+        self.on_call: Callable[[str], object] = lambda call: None
         self.calls: list[str] = []
         self.open_streams = 0
         self._faults: list[_Fault] = []
@@ -79,6 +81,7 @@ class FakeEngine:
             self.calls.append(name)
             counted = Counter(self.calls)
             counted[""] = len(self.calls)
+        self.on_call(name)
         due = [fault for fault in self._faults if fault.call in ("", name) and counted[fault.call] == fault.nth]
         for fault in due:
             if not fault.after:
@@ -103,12 +106,14 @@ class FakeEngine:
 
     def create(self, project: Project) -> None:
         with self._call("create"):
-            environment = {"COMPOSE_PROJECT_NAME": project.name, **project.environment}
+            environment = {**os.environ, "COMPOSE_PROJECT_NAME": project.name, **project.environment}
             document = loader.load(project.files[0], environment, *project.files[1:])
             lab = self._labs[project.name] = _Lab(project, document, tuple(topology.resolve(document).networks))
             if _net(lab) in self.raced:  # the networks before the one that is taken stay, as with Compose
                 raise AddressTaken(f"Pool overlaps with other one on this address space: {_net(lab)}")
-            lab.states = dict.fromkeys(document.data["services"], "created")
+            for service in document.data["services"]:
+                with self._call("create one"):
+                    lab.states[service] = "created"
 
     def start(self, name: str, started: Callable[[str], None]) -> None:
         with self._call("start"):
@@ -132,20 +137,12 @@ class FakeEngine:
                     files.pop((host, path), None)
             return self.on_exec(host, tuple(argv), stdin)
 
-    @contextlib.contextmanager
-    def stream(self, name: str, host: str, argv: Sequence[str]) -> Iterator[FakeStream]:
+    def stream(self, name: str, host: str, argv: Sequence[str]) -> FakeStream:
         with self._call("stream"):
             agent = self._running(name, host).agent
             assert agent is not None
-            complaint = "/run/appbed/control.sock: No such file or directory" if self.agent_late > 0 else ""
             self.agent_late -= 1
-            self.open_streams += 1
-        try:
-            yield FakeStream(self._call, agent, complaint)
-        finally:
-            self.open_streams -= 1
-            with self._call("hang up"):
-                pass
+            return FakeStream(self, agent, late=self.agent_late >= 0)
 
     def logs(self, name: str, host: str, *, tail: int | None = None) -> str:
         with self._call("logs"):
@@ -158,7 +155,12 @@ class FakeEngine:
             files = self._lab(name).files
             if (host, path) not in files:
                 raise EngineError(f"{host}: {path} is no file")
-            to.write_bytes(files[host, path])
+            try:
+                to.write_bytes(files[host, path])
+            except OSError as error:
+                raise EngineError(
+                    f"{to}: {error.strerror}", remedy="free some space or choose another folder"
+                ) from None
 
     def read(self, name: str, host: str, path: str) -> bytes:
         with self._call("read"):
@@ -206,9 +208,18 @@ class FakeEngine:
         return found
 
     def _instance(self, name: str, lab: _Lab) -> Instance:
-        labels = [service.get("labels") or {} for service in lab.document.data["services"].values()]
-        owner = next((str(each["org.appbed.owner"]) for each in labels if "org.appbed.owner" in each), "")
-        return Instance(name, lab.project.files, _net(lab), owner, tuple(self._containers(name)), lab.networks, ())
+        services = lab.document.data["services"].values()
+        labels = {key: str(value) for service in services for key, value in (service.get("labels") or {}).items()}
+        return Instance(
+            name,
+            lab.project.files,
+            _net(lab),
+            labels.get("org.appbed.owner", ""),
+            tuple(self._containers(name)),
+            lab.networks,
+            (),
+            lives_on=labels.get("org.appbed.lives-on", "").lower() == "true",
+        )
 
     def _containers(self, name: str) -> list[Container]:
         if name not in self._labs:
@@ -244,26 +255,33 @@ class FakeEngine:
 
 
 class FakeStream:
-    """A talk with the agent; it ends with `complaint` on stderr if there is one, and then takes no more questions."""
+    """A talk with the agent. If that is `late` it ends with a complaint, and then takes no more questions."""
 
-    def __init__(
-        self, call: Callable[[str], contextlib.AbstractContextManager[None]], agent: FakeAgent, complaint: str
-    ) -> None:
-        self._call, self._agent, self._complaint = call, agent, complaint
+    def __init__(self, engine: FakeEngine, agent: FakeAgent, *, late: bool) -> None:
+        self._engine, self._agent, self._late = engine, agent, late
         self._answers: deque[str] = deque()
         self._ended = False
 
+    def __enter__(self) -> FakeStream:
+        self._engine.open_streams += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.open_streams -= 1
+        with self._engine._call("hang up"):
+            self._ended = True
+
     def send(self, line: str) -> None:
-        with self._call("send"):
+        with self._engine._call("send"):
             if self._ended:
                 raise BrokenPipeError
             self._answers.extend(json.dumps(answer) for answer in self._agent.answers(json.loads(line)))
 
     def lines(self, timeout_s: float) -> Iterator[str]:
-        with self._call("lines"):
-            if self._complaint:
+        with self._engine._call("lines"):
+            if self._late:
                 self._ended = True
-                raise EngineError(self._complaint)
+                raise EngineError("/run/appbed/control.sock: No such file or directory")
         while self._answers:
             yield self._answers.popleft()
 
@@ -295,6 +313,7 @@ class FakeAgent:
                     "missing": self._missing(),
                     "hosts": sorted(set(self._topology.hosts) - self._engine.dead),
                     "captures": sorted(self._captures),
+                    "processor": {"busy": 0, "all": 0},
                 }
             case "links":
                 return {"links": [self._line(name) for name in self.links], "backend": "fake"}

@@ -112,27 +112,34 @@ def record(folder: Path, cable: Cable, serve: str, ask: str) -> None:
     ends, stop = (tap("client"), tap("server")), threading.Event()
     carrier = threading.Thread(target=carry, args=(ends, cable, stop))
     carrier.start()
+    running: list[subprocess.Popen[bytes]] = []
 
-    def inside(host: str, *argv: str, **options: object) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(["ip", "netns", "exec", namespace(host), *argv], **options)  # type: ignore[call-overload, no-any-return]
+    def start(host: str, *argv: str) -> subprocess.Popen[bytes]:
+        inside = ["ip", "netns", "exec", namespace(host), *argv]
+        running.append(subprocess.Popen(inside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+        return running[-1]
 
-    sniffers = []
-    for host in HOSTS:
-        argv = ("tcpdump", "-Z", "root", "-nn", "-U", "-i", "eth0", "--nano", "-w", str(folder / f"{host}.pcap"), "ip")
-        sniffers.append(inside(host, *argv, stderr=subprocess.PIPE))
-        assert b"listening" in sniffers[-1].stderr.readline()
-    server = inside("server", sys.executable, "-c", serve, stdout=subprocess.PIPE)
-    assert server.stdout.readline() == b"ready\n"
-    status = inside("client", sys.executable, "-c", ask).wait(120)
-    time.sleep(1)  # the last acknowledgements
-    for process in (server, *sniffers):
-        process.terminate()
-        process.wait()
-    stop.set()
-    carrier.join()
-    for end in ends:
-        os.close(end)
-    assert status == 0, "the client failed"
+    def hear(process: subprocess.Popen[bytes], word: bytes) -> None:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert word in line, line
+
+    try:
+        for host in HOSTS:
+            keep = ("-U", "-i", "eth0", "--nano", "-w", str(folder / f"{host}.pcap"), "ip")
+            hear(start(host, "tcpdump", "-Z", "root", "-nn", *keep), b"listening")
+        hear(start("server", sys.executable, "-W", "ignore", "-c", serve), b"ready")
+        status = start("client", sys.executable, "-c", ask).wait(120)
+        assert status == 0, "the client failed"
+        time.sleep(1)  # the last acknowledgements
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait()
+        stop.set()
+        carrier.join()
+        for end in ends:
+            os.close(end)
 
 
 WEB_SERVER = """
@@ -160,7 +167,7 @@ threading.Thread(target=http.server.ThreadingHTTPServer(("", 80), Pages).serve_f
 BULK = """
 import http.client
 connection = http.client.HTTPConnection("10.77.2.80")
-for size in (90_000, 4_000):
+for size in (50_000, 4_000):
     connection.request("GET", f"/{size}")
     assert len(connection.getresponse().read()) == size
 """
@@ -192,7 +199,7 @@ def streams():
 class Letters(smtpd.SMTPServer):
     def process_message(self, *letter, **more): return None
 for serve in (datagrams, streams): threading.Thread(target=serve).start()
-Letters(("", 25), None); threading.Thread(target=asyncore.loop).start()
+Letters(("0.0.0.0", 25), None); threading.Thread(target=asyncore.loop).start()
 """
 
 OTHERS = """
@@ -218,7 +225,7 @@ with smtplib.SMTP("10.77.2.80") as postman:
 SWARM = """
 import libtorrent, time, sys, random, tempfile, pathlib
 folder = pathlib.Path(tempfile.mkdtemp())
-content = random.Random(4).randbytes(98_304)
+content = random.Random(4).randbytes(65_536)
 (pathlib.Path(folder) / "file").write_bytes(content)
 files = libtorrent.file_storage(); libtorrent.add_files(files, str(folder / "file"))
 torrent = libtorrent.create_torrent(files, 16_384, libtorrent.create_torrent.v1_only)
@@ -255,7 +262,7 @@ session.remove_torrent(handle); time.sleep(0.3); del session
 READY = "\nprint('ready', flush=True)\nthreading.Event().wait()\n"
 
 if __name__ == "__main__":
-    session("loss", Cable(loss=0.04, seed=3), WEB_SERVER + READY, BULK)
-    session("bad", Cable(loss=0.03, copies=0.03, overtaking=0.05, damage=0.03, seed=8), WEB_SERVER + READY, BULK)
+    session("loss", Cable(loss=0.12, seed=11), WEB_SERVER + READY, BULK)
+    session("bad", Cable(loss=0.06, copies=0.06, overtaking=0.1, damage=0.06, seed=8), WEB_SERVER + READY, BULK)
     session("mix", Cable(loss=0.03, seed=6), WEB_SERVER + OTHER_SERVERS + READY, OTHERS)
     session("swarm", Cable(delay_s=0.002), SWARM + SWARM_SERVER + READY, SWARM + SWARM_CLIENT)

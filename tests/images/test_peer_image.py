@@ -1,0 +1,204 @@
+"""images/peer: its settings, its files, its events and its torrents; no container needed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PEER = Path(__file__).parents[2] / "images" / "peer"
+MODULES = tuple(file.stem for file in (PEER / "driver").glob("*.py"))
+URL = "http://tracker.torrents.edu:6969/announce"
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Imports the driver's modules as they lie in the image, and forgets them: their names are common ones."""
+    monkeypatch.syspath_prepend(str(PEER / "driver"))
+    yield importlib.import_module
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("PICKER", "random"),
+            ("UNCHOKE_SLOTS", "-1"),
+            ("UNCHOKE_SLOTS", "²"),
+            ("UNCHOKE_INTERVAL", "0"),
+            ("OPTIMISTIC_INTERVAL", "30s"),
+            ("PEERS_WANTED", "201"),
+            ("PIECE_SIZE", "8192"),
+            ("PIECE_SIZE", "20000"),
+            ("REQUEST_QUEUE", "0"),
+            ("SAMPLE_MS", "99"),
+            ("TRADES", "yes"),
+        ],
+    )
+    def test_a_wrong_one_is_named_in_one_line(self, name: str, value: str) -> None:
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PEER / "driver"), "PYTHONDONTWRITEBYTECODE": "1"}
+        ran = subprocess.run(
+            [sys.executable, PEER / "entrypoint"],
+            env={**environment, name: value, "PYTHONUTF8": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 78
+        assert ran.stderr.startswith(f"peer: {name}='{value}' is not possible; choose ")
+        assert ran.stderr.count("\n") == 1
+
+    def test_an_empty_one_is_an_unset_one(self, load: Any) -> None:
+        read = load("settings").read
+        assert read({"PICKER": "", "UNCHOKE_SLOTS": ""}) == read({})
+
+    @pytest.mark.parametrize(("given", "limit", "optimistic"), [("4", 5, 1), ("1", 2, 1), ("0", 0, 0), ("all", -1, 0)])
+    def test_the_optimistic_slot_is_one_more(self, load: Any, given: str, limit: int, optimistic: int) -> None:
+        settings = load("settings")
+        pack = settings.for_libtorrent(settings.read({"UNCHOKE_SLOTS": given}))
+        assert (pack["unchoke_slots_limit"], pack["num_optimistic_unchoke_slots"]) == (limit, optimistic)
+
+    def test_the_readme_names_each_with_its_default(self, load: Any) -> None:
+        readme = (PEER / "README.md").read_text()
+        settings = load("settings").read({})
+        for name, value in [
+            ("PICKER", settings.picker),
+            ("UNCHOKE_SLOTS", settings.unchoke_slots),
+            ("UNCHOKE_INTERVAL", settings.unchoke_interval_s),
+            ("OPTIMISTIC_INTERVAL", settings.optimistic_interval_s),
+            ("PEERS_WANTED", settings.peers_wanted),
+            ("PIECE_SIZE", settings.piece_size_bytes),
+            ("REQUEST_QUEUE", settings.request_queue),
+            ("SAMPLE_MS", settings.sample_ms),
+        ]:
+            assert f"| `{name}` | `{value}` |" in readme
+
+
+class TestFiles:
+    @pytest.mark.parametrize("size", [1, 65535, 65537, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+    def test_the_content_is_what_the_readme_says(self, load: Any, tmp_path: Path, size: int) -> None:
+        path = tmp_path / "file"
+        said = load("content").write(path, size, "demo")
+        whole = b"".join(hashlib.shake_128(f"demo:{i}".encode()).digest(1 << 20) for i in range(2))
+        assert path.read_bytes() == whole[:size]
+        assert said == hashlib.sha256(whole[:size]).hexdigest() == load("content").sha256(path)
+
+    def test_no_room_is_said_before_anything_is_written(self, load: Any, tmp_path: Path) -> None:
+        with pytest.raises(load("control").Refused, match="the disk is full: 1[0-9]+ bytes are needed, [0-9]+ are free"):
+            load("content").write(tmp_path / "file", 1 << 60, "demo")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestEvents:
+    def test_one_object_a_line(self, load: Any, tmp_path: Path) -> None:
+        events = load("events").EventLog(tmp_path / "events.jsonl")
+        events.add("piece", piece=3)
+        events.add("left", tracker="ok\n")
+        lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+        assert [(line["event"], line.get("piece")) for line in lines] == [("piece", 3), ("left", None)]
+        assert all(line["t"] > 1e9 for line in lines)
+        events.empty()
+        assert (tmp_path / "events.jsonl").read_bytes() == b""
+
+    def test_a_full_disk_loses_them_and_counts(self, load: Any) -> None:
+        events = load("events").EventLog(Path("/dev/full"))
+        events.add("piece", piece=3)
+        assert events.lost == 1
+
+
+class TestControl:
+    @pytest.fixture
+    def control(self, load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+        control = load("control")
+        monkeypatch.setattr(control, "SOCKET", str(tmp_path / "control"))
+        return control
+
+    def served(self, control: Any, answer: dict[str, object]) -> list[list[str]]:
+        """Answers one command in the background; what was asked comes into the list."""
+        asked: list[list[str]] = []
+
+        def act(words: list[str]) -> dict[str, object]:
+            asked.append(words)
+            return answer
+
+        server = control.listen()
+
+        def serve() -> None:
+            with server:
+                control.answer(server, act)
+
+        threading.Thread(target=serve).start()
+        return asked
+
+    def test_an_answer_is_printed(self, control: Any, capsys: pytest.CaptureFixture[str]) -> None:
+        asked = self.served(control, {"result": {"state": "idle"}})
+        control.ask("join", "x" * 1_000_000)
+        assert json.loads(capsys.readouterr().out) == {"state": "idle"}
+        assert asked == [["join", "x" * 1_000_000]]
+
+    def test_a_refusal_is_one_line_and_its_status(self, control: Any, capsys: pytest.CaptureFixture[str]) -> None:
+        self.served(control, {"refused": "this peer is in no swarm", "status": 64})
+        with pytest.raises(SystemExit) as ended:
+            control.ask("leave")
+        assert ended.value.code == 64
+        assert capsys.readouterr().err == "leave: this peer is in no swarm\n"
+
+    def test_a_peer_that_is_not_there_is_said(self, control: Any) -> None:
+        with pytest.raises(SystemExit, match="^status: the peer does not answer: "):
+            control.ask("status")
+
+
+class TestTorrents:
+    """Skipped where libtorrent is not installed."""
+
+    @pytest.fixture
+    def torrent(self, load: Any) -> Any:
+        pytest.importorskip("libtorrent")
+        return load("torrent")
+
+    @pytest.mark.parametrize(("size", "pieces"), [(1, 1), (65535, 1), (65536, 1), (65537, 2)])
+    def test_made_ones_are_read_in_each_form(self, torrent: Any, tmp_path: Path, size: int, pieces: int) -> None:
+        made = torrent.make(tmp_path, str(size), "demo", URL, 65536)
+        forms = [base64.b64decode(made.torrent), made.torrent.encode(), json.dumps(made.record()).encode()]
+        infos = [torrent.read(form) for form in forms]
+        assert {str(info.info_hash()) for info in infos} == {made.info_hash}
+        assert made.pieces == pieces
+        assert all(info.priv() and info.total_size() == size for info in infos)
+
+    def test_the_info_hash_does_not_depend_on_the_tracker(self, torrent: Any, tmp_path: Path) -> None:
+        urls = (URL, "http://10.0.0.1/announce")
+        assert len({torrent.make(tmp_path, "70000", "demo", url, 16384).info_hash for url in urls}) == 1
+
+    @pytest.mark.parametrize(
+        ("size", "seed", "url"),
+        [("0", "a", URL), ("1.5", "a", URL), ("9" * 30, "a", URL), ("1", "../a", URL), ("1", "a", "udp://a:1/")],
+    )
+    def test_nonsense_is_refused(self, torrent: Any, load: Any, tmp_path: Path, size: str, seed: str, url: str) -> None:
+        with pytest.raises(load("control").Refused, match="is not possible; choose "):
+            torrent.make(tmp_path, size, seed, url, 65536)
+
+    @pytest.mark.parametrize("given", [b"", b"hello", b"{}", b'{"torrent": 1}', b"[1]", b"\xff\xfe", b"d4:infodee", b"ZDA="])
+    def test_what_is_no_torrent_file_is_said_to_be_none(self, torrent: Any, load: Any, given: bytes) -> None:
+        with pytest.raises(load("control").Refused, match="^this is not a torrent file: "):
+            torrent.read(given)
+
+    def test_chokes_are_read_from_the_log(self, load: Any) -> None:
+        pytest.importorskip("libtorrent")
+        told = load("neighbours").told
+        line = "x.bin peer [ 10.0.0.1:6881 client: libtorrent 2.0.8 ] [10.0.0.1:6881] {} [  ]"
+        assert told(line.format("==> UNCHOKE")) == ("unchoke", "us")
+        assert told(line.format("<== NOT_INTERESTED")) == ("not-interested", "them")
+        assert told(line.format("<== HAVE")) is None
+        assert told(line.format("*** UNCHOKE")) is None
