@@ -31,8 +31,9 @@ link_app = typer.Typer(
 capture_app = typer.Typer(help="Captures: start, stop.", no_args_is_help=True)
 app.add_typer(link_app, name="link", rich_help_panel="Links and packets")
 app.add_typer(capture_app, name="capture", rich_help_panel="Links and packets")
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+_WIDTH = None if sys.stdout.isatty() else 140  # a file or a pipe has no width of its own
+out = Console(highlight=False, soft_wrap=True, width=_WIDTH)
+err = Console(stderr=True, highlight=False, soft_wrap=True, width=_WIDTH)
 
 Name = Annotated[str | None, typer.Option("--name", "-n", help="the instance; not needed while only one is up")]
 Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]

@@ -18,6 +18,8 @@ from appbed.analysis.tcp import Endpoint
 
 _NAMED = ("NS", "CNAME", "PTR", "MX")
 HEADER_BYTES = 12
+_CACHED = 512
+"""Enough for the several questions asked of one message, little even where all messages are 64 kB long."""
 
 
 class DnsRecord(NamedTuple):
@@ -141,7 +143,7 @@ class DnsMessage:
         return _sections(self.wire).fault
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_CACHED)
 def _question(wire: bytes) -> Question | None:
     """The first question, read without dnspython: it is asked for each message; None where there is none to read."""
     at, labels = HEADER_BYTES, []
@@ -163,7 +165,7 @@ def _label(raw: bytes) -> str:
     )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_CACHED)
 def _sections(wire: bytes) -> _Sections:
     try:
         message = dns.message.from_wire(wire, keyring=False, one_rr_per_rrset=True, ignore_trailing=True)

@@ -10,7 +10,7 @@ import h11
 from appbed.analysis.stream import Stream
 
 MAX_HEAD_BYTES = 262_144
-_STEP_BYTES = 16_384
+_STEP_BYTES = 4_096
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _SIMPLE_REQUEST = re.compile(rb"GET \S+ *\r?\n")
 _CHUNKED = "chunked"
@@ -153,9 +153,8 @@ def _raw_head(stream: Stream, at: int, simple: re.Pattern[bytes] | None) -> tupl
     while True:
         raw = stream.read(at, at + size)
         short = len(raw) < size
-        while raw[:2] == b"\r\n" or raw[:1] == b"\n":
-            skip = 2 if raw[:1] == b"\r" else 1
-            at, raw = at + skip, raw[skip:]
+        begins = len(raw) - len(raw.lstrip(b"\r\n"))
+        at, raw = at + begins, raw[begins:]
         if simple is not None and (match := simple.match(raw)):
             return at, match[0], True
         if match := _HEAD_END.search(raw):

@@ -14,6 +14,9 @@ from appbed.analysis.pcap import Point
 HORIZON_NS = 30_000_000_000
 """Two sightings further apart are two packets."""
 
+MAX_ALIKE = 64
+"""So many journeys of packets that are all alike are compared; a flood of them must not take forever."""
+
 _NO_JOURNEY = 0xFFFF_FFFF
 
 
@@ -52,7 +55,9 @@ class Timeline:
         self._links = [point.link_type for point in points]
         self.journeys = array("I", [_NO_JOURNEY]) * len(index)
         self._sightings: dict[int, list[int]] = defaultdict(list)
+        self._passed: dict[int, set[int]] = defaultdict(set)
         self._join()
+        self._passed.clear()
 
     def sightings(self, number: int) -> tuple[int, ...]:
         """The row numbers of all sightings of this packet, itself included, in order of time."""
@@ -112,16 +117,17 @@ class Timeline:
                 journey, begun = begun, begun + 1
                 candidates.append(journey)
             self.journeys[number] = journey
+            self._passed[journey].add(index.points[number])
             self._sightings[journey].append(number)
 
     def _journey_for(self, number: int, candidates: list[int]) -> int | None:
         index, point = self._index, self._index.points[number]
         copied = None
-        for journey in reversed(candidates):
+        for journey in candidates[: -MAX_ALIKE - 1 : -1]:
             sightings = self._sightings[journey]
             if index.times[number] - index.times[sightings[-1]] > HORIZON_NS:
                 break
-            if all(index.points[sighting] != point for sighting in sightings):
+            if point not in self._passed[journey]:
                 return journey
             if copied is None and index.points[sightings[0]] != point:
                 copied = journey

@@ -1,0 +1,151 @@
+"""Saved evidence, and the same evidence made wrong by general means: what no scenario may still call PASSED."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from appbed.agent import pcapng
+from appbed.analysis import Capture
+
+SAVED = Path(__file__).parents[1] / "evidence"
+
+
+@dataclass(frozen=True)
+class Frame:
+    point: str
+    time_ns: int
+    data: bytes
+
+
+Mutation = Callable[[list[Frame]], Iterable[Frame]]
+
+
+def evidence(scenario: str, to: Path, mutation: Mutation = lambda frames: frames) -> Path:
+    """A run's folder below `to`, its capture passed through `mutation`."""
+    folder = to / scenario
+    folder.mkdir()
+    for file in (SAVED / scenario).iterdir():
+        if file.suffix != ".xz":
+            shutil.copy(file, folder)
+    capture = Capture.open(lzma.decompress((SAVED / scenario / "capture.pcapng.xz").read_bytes()))
+    names = [point.name for point in capture.points]
+    index = capture.index
+    frames = [Frame(names[index.points[row]], index.times[row], index.frame(row)) for row in index.order]
+    kept = list(mutation(frames))
+    with (folder / "capture.pcapng").open("wb") as file:
+        writer = pcapng.Writer(file, "mutants")
+        present = {frame.point for frame in kept} or set(names)
+        numbers = {}
+        for point in capture.points:
+            if point.name in present:
+                described = pcapng.Point(point.name, point.address, point.comment)
+                numbers[point.name] = writer.point(described, 262_144)
+        for frame in kept:
+            writer.frame(numbers[frame.point], frame.time_ns, frame.data, len(frame.data))
+        writer.close()
+    return folder
+
+
+def points(scenario: str) -> list[str]:
+    capture = Capture.open(lzma.decompress((SAVED / scenario / "capture.pcapng.xz").read_bytes()))
+    return [point.name for point in capture.points]
+
+
+def nothing(frames: list[Frame]) -> list[Frame]:
+    """No packets at all."""
+    return []
+
+
+def without_point(name: str) -> Mutation:
+    """One capture point missing."""
+    return lambda frames: [frame for frame in frames if frame.point != name]
+
+
+def stretched(frames: list[Frame]) -> list[Frame]:
+    """All times stretched by 1.2 from the first frame on."""
+    first = frames[0].time_ns
+    return [replace(frame, time_ns=first + (frame.time_ns - first) * 6 // 5) for frame in frames]
+
+
+def without_connection(number: int) -> Mutation:
+    """One TCP connection removed, at every point; `number` counts from the first."""
+
+    def mutate(frames: list[Frame]) -> list[Frame]:
+        opened = list(dict.fromkeys(key for frame in frames if (key := _conversation(frame.data))))
+        return [frame for frame in frames if _conversation(frame.data) != opened[number % len(opened)]]
+
+    return mutate
+
+
+def swapped(frames: list[Frame]) -> list[Frame]:
+    """Directions swapped: what was sent was received, MAC and IP addresses and ports exchanged."""
+    return [replace(frame, data=_turned(frame.data)) for frame in frames]
+
+
+def one_reply_changed(frames: list[Frame]) -> list[Frame]:
+    """One byte of one answer's payload changed at every point it was seen, its TCP checksum made right again."""
+    replies = [
+        frame
+        for frame in frames
+        if _is_tcp(frame.data) and _port(frame.data, 0) in (80, 3128) and len(frame.data) > 600
+    ]
+    chosen = replies[-1].data
+    return [
+        replace(frame, data=_altered(frame.data)) if _body(frame.data) == _body(chosen) else frame for frame in frames
+    ]
+
+
+GENERAL: dict[str, Mutation] = {
+    "no packets": nothing,
+    "times stretched": stretched,
+    "directions swapped": swapped,
+    "one reply changed": one_reply_changed,
+    **{f"connection {number} removed": without_connection(number) for number in range(4)},
+}
+
+
+def _is_tcp(frame: bytes) -> bool:
+    return frame[12:14] == b"\x08\x00" and frame[14] == 0x45 and frame[23] == 6
+
+
+def _port(frame: bytes, which: int) -> int:
+    port: int = struct.unpack_from(">H", frame, 34 + 2 * which)[0]
+    return port
+
+
+def _conversation(frame: bytes) -> frozenset[tuple[bytes, int]] | None:
+    if not _is_tcp(frame):
+        return None
+    return frozenset({(frame[26:30], _port(frame, 0)), (frame[30:34], _port(frame, 1))})
+
+
+def _turned(frame: bytes) -> bytes:
+    if frame[12:14] != b"\x08\x00" or frame[14] != 0x45:
+        return frame
+    head = frame[6:12] + frame[0:6] + frame[12:26] + frame[30:34] + frame[26:30]
+    return head + (frame[36:38] + frame[34:36] + frame[38:] if frame[23] in (6, 17) else frame[34:])
+
+
+def _body(frame: bytes) -> bytes:
+    """What is alike at every point: from the IP addresses on (a router changes TTL and MAC addresses only)."""
+    return frame[26:] if _is_tcp(frame) else b""
+
+
+def _altered(frame: bytes) -> bytes:
+    """The last byte flipped; the checksum moves by the difference of the 16-bit word it stands in (RFC 1624)."""
+    changed = bytearray(frame)
+    changed[-1] ^= 0xFF
+    size = struct.unpack_from(">H", frame, 16)[0] - 20
+    shift = 0 if size % 2 == 0 else 8
+    difference = (changed[-1] - frame[-1]) << shift
+    checksum = struct.unpack_from(">H", frame, 50)[0]
+    total = (~checksum & 0xFFFF) + difference
+    while total >> 16 or total < 0:
+        total = (total & 0xFFFF) + (total >> 16)
+    struct.pack_into(">H", changed, 50, ~total & 0xFFFF)
+    return bytes(changed)
