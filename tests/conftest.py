@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from appbed.engine import docker
 from appbed.engine.fake import FakeEngine
+from command_line import Appbed, runner
 from small_lab import write_small
 
 # The same examples in every run and no database of old ones: a test that passes here passes everywhere.
@@ -46,3 +50,17 @@ def small(tmp_path: Path, quiet: None) -> Path:
 @pytest.fixture
 def engine(quiet: None) -> FakeEngine:
     return FakeEngine()
+
+
+@pytest.fixture
+def appbed(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Appbed]:
+    """The command line on the engine in memory, given in a folder of its own."""
+    monkeypatch.setattr(docker, "DockerEngine", lambda: engine)
+    monkeypatch.chdir(tmp_path)
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    before = signal.getsignal(signal.SIGTERM)
+    yield runner(capsys)
+    signal.signal(signal.SIGTERM, before)

@@ -326,9 +326,6 @@ def test_missing_images_are_named_before_anything_is_created(engine: FakeEngine,
     assert "create" not in engine.calls
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="defect: only the failed removal is told, not what went wrong first"
-)
 def test_when_the_removal_fails_too_both_are_told(engine: FakeEngine, small: Path) -> None:
     engine.unready = {"server": "port 80"}
     engine.fail("down", EngineError("3 objects of small would not go"))

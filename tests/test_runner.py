@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from appbed import evidence, places, runner, scenario
+from appbed import evidence, places, runner, scenario, topology
 from appbed.engine import Completed
 from appbed.engine.fake import FakeEngine
 from appbed.errors import CommandError, EngineError, InputError, TopologyError
@@ -20,37 +22,8 @@ from appbed.evidence import Evidence, Recorder
 from appbed.lab import Lab
 from appbed.runner import Ran
 from appbed.scenario import Scenario
-from appbed.verdict import Outcome, Verdict, finding, judged
-
-ACCESS = "gateway@access"
-
-
-def predict(conditions: Any) -> dict[str, Any]:
-    return {"delay": conditions["links"][ACCESS]["up"]["delay"]}
-
-
-def run(lab: Lab, record: Recorder) -> None:
-    record.step("look")
-    record.event("seen", link=lab.link(ACCESS).show()["set"])
-    lab.exec("client", "look")
-
-
-def check(found: Evidence) -> Verdict:
-    (seen,) = found.of("seen")
-    expected, delay = found.prediction["expected"]["delay"], seen.data["link"]["up"]["delay"]
-    return judged([finding("delay", expected, delay, delay == expected)], {"events": float(len(found.events))})
-
-
-SMALL_ONE = Scenario(
-    about="looks at its link",
-    topology="small",
-    predict=predict,
-    run=run,
-    check=check,
-    claims=("X1",),
-    links={ACCESS: {"delay": "50ms"}},
-    capture=("client", "access"),
-)
+from appbed.verdict import Outcome, Verdict
+from small_scenario import ACCESS, SMALL_ONE
 
 
 @pytest.fixture
@@ -171,12 +144,28 @@ def test_a_wrong_prediction_fails(engine: FakeEngine, runs: Path) -> None:
     assert ran.verdict.because == "delay: expected 51ms, saw 50ms"
 
 
-def test_a_link_of_a_scenario_that_is_none_is_refused_before_anything_is_brought_up(
-    engine: FakeEngine, runs: Path
-) -> None:
-    with pytest.raises(TopologyError, match="no host 'nobody'"):
-        do(engine, runs, one=replace(SMALL_ONE, links={"nobody": {"delay": "5ms"}}))
+def test_a_link_of_a_scenario_that_is_none_is_refused(runs: Path) -> None:
+    shape = topology.load(places.topologies()["small"], {})
+    with pytest.raises(TopologyError, match="small: no host 'nobody'"):
+        runner._links(replace(SMALL_ONE, links={"nobody": {"delay": "5ms"}}), shape)
+    with pytest.raises(TopologyError, match=r"links\.client\.delay: 'fast' is not a time"):
+        runner._links(replace(SMALL_ONE, links={"client": {"delay": "fast"}}), shape)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="defect: events.jsonl stays open, the folder stays without a prediction"
+)
+def test_a_prediction_that_fails_leaves_nothing_behind(engine: FakeEngine, runs: Path) -> None:
+    def predicted() -> None:
+        with pytest.raises(ZeroDivisionError):
+            do(engine, runs, one=replace(SMALL_ONE, predict=lambda conditions: {"delay": 1 / 0}))
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        predicted()
+        gc.collect()
     assert "create" not in engine.calls
+    assert (warned, list(runs.iterdir())) == ([], [])
 
 
 # ---- trouble
@@ -214,27 +203,26 @@ def test_what_went_wrong_is_an_event(engine: FakeEngine, runs: Path) -> None:
     assert event.data == {"message": "gone; start it"}
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before it happens", "when it has happened"])
-def test_ctrl_c_at_any_call_of_a_run_leaves_nothing(quiet: None, runs: Path, after: bool) -> None:
+def moments(runs: Path) -> list[tuple[int, str]]:
+    """The calls of a good run between coming up, of which test_lab.py takes care, and going down; "hang up" has its test there."""
     good = FakeEngine()
     do(good, runs, one=SMALL_ONE)
-    first_of_the_end = good.calls.index("down")
-    for number in range(1, first_of_the_end + 1):
-        if good.calls[number - 1] == "hang up":
-            continue  # see test_trouble_with_the_stream_does_not_stop_the_taking_down in test_lab.py
+    begin = len(good.calls) - good.calls[::-1].index("start one")
+    calls = list(enumerate(good.calls, start=1))[begin : good.calls.index("down")]
+    return [(number, call) for number, call in calls if call != "hang up"]
+
+
+def test_ctrl_c_when_any_call_of_a_run_has_happened_leaves_nothing(quiet: None, runs: Path) -> None:
+    for number, call in moments(runs):
         engine = FakeEngine()
-        engine.fail("", KeyboardInterrupt(), nth=number, after=after)
+        engine.fail("", KeyboardInterrupt(), nth=number, after=True)
         with pytest.raises((KeyboardInterrupt, KeyError)):  # KeyError: see the stale answer in test_agent_client.py
             do(engine, runs, one=SMALL_ONE)
-        assert engine.instances() == [], f"interrupted at call {number}, {engine.calls[number - 1]}"
+        assert engine.instances() == [], f"interrupted at call {number}, {call}"
 
 
 def test_a_real_signal_at_any_call_of_a_run_leaves_nothing(quiet: None, runs: Path) -> None:
-    good = FakeEngine()
-    do(good, runs, one=SMALL_ONE)
-    for number in range(1, good.calls.index("down")):
-        if good.calls[number - 1] == "hang up":
-            continue
+    for number, call in moments(runs):
         engine = FakeEngine()
 
         def interrupt(call: str, engine: FakeEngine = engine, number: int = number) -> None:
@@ -242,9 +230,9 @@ def test_a_real_signal_at_any_call_of_a_run_leaves_nothing(quiet: None, runs: Pa
                 os.kill(os.getpid(), signal.SIGINT)
 
         engine.on_call = interrupt
-        with pytest.raises((KeyboardInterrupt, KeyError)):  # KeyError: see the stale answer in test_agent_client.py
+        with pytest.raises((KeyboardInterrupt, KeyError)):
             do(engine, runs, one=SMALL_ONE)
-        assert engine.instances() == [], f"interrupted at call {number}, {engine.calls[number - 1]}"
+        assert engine.instances() == [], f"interrupted at call {number}, {call}"
 
 
 def test_who_stops_listening_half_way_leaves_nothing(engine: FakeEngine, runs: Path) -> None:

@@ -29,8 +29,10 @@ class AgentClient:
         self.close()
 
     def close(self) -> None:
+        """Never fails: what is wrong with the stream of an agent that is left behind is of no interest."""
         self._stream = None
-        self._stack.close()
+        with contextlib.suppress(Exception):
+            self._stack.close()
 
     def ask(self, op: str, *, timeout_s: float = _ANSWER_S, **details: object) -> dict[str, Any]:
         """The agent's one answer; AgentError carries its refusal."""
@@ -59,6 +61,11 @@ class AgentClient:
                 f"the agent of {self._instance} does not answer ({error or type(error).__name__})",
                 remedy=f"see `appbed logs {self._service} --name {self._instance}`",
             ) from None
+        except GeneratorExit:
+            raise
+        except BaseException:  # a Ctrl-C: the answer that is still to come must not be the next question's
+            self.close()
+            raise
         self.close()
         raise AgentError(
             f"the agent of {self._instance} ended", remedy="it is started again by itself; repeat the command"

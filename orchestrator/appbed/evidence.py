@@ -96,10 +96,18 @@ class Recorder:
         self._events.close()
 
     def write(self, name: str, value: dict[str, Any]) -> None:
-        path = self.folder / f"{name}.json"
-        partial = path.with_suffix(".partial")
+        write(self.folder, name, value)
+
+
+def write(folder: Path, name: str, value: dict[str, Any]) -> None:
+    """NAME.json in a run's folder, whole or not at all."""
+    path = folder / f"{name}.json"
+    partial = path.with_suffix(".partial")
+    try:
         partial.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
         partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}", remedy="runs/ must be writable and have room") from None
 
 
 def new_folder(below: Path, scenario: str) -> Path:

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,11 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appbed import lease, leftovers, loader, topology
+from appbed import bringup, leftovers, loader, topology
 from appbed.agent_client import AgentClient
-from appbed.engine import Completed, Engine, Instance, Project
-from appbed.engine.docker import AddressTaken
-from appbed.errors import AppbedError, CommandError, EngineError, InputError, StartError
+from appbed.engine import Completed, Engine, Project
+from appbed.errors import AppbedError, CommandError, EngineError, StartError
 from appbed.loader import Document
 from appbed.topology import Topology
 
@@ -126,13 +124,8 @@ class Lab:
         """
         began = time.monotonic()
         shape = topology.load(file, os.environ, *overrides)
-        instance = _checked(name or shape.name)
-        taken = next((one for one in engine.instances() if one.name == instance), None)
-        if taken:
-            raise InputError(
-                f"{instance} is already up ({taken.running} containers)",
-                remedy=f"`appbed down --name {instance}`, or choose another --name",
-            )
+        instance = bringup.checked_name(name or shape.name)
+        bringup.refuse_name_that_is_up(engine, instance)
         missing = engine.missing_images([host.image for host in shape.hosts.values()])
         if missing:
             raise EngineError(f"images missing: {', '.join(missing)}", remedy="run `appbed setup`")
@@ -140,19 +133,19 @@ class Lab:
         def told(what: str) -> None:
             say(Progress(what, time.monotonic() - began))
 
-        with _undone(engine, instance):
-            environment = {
-                "APPBED_LINKS": links,
-                "APPBED_OWNER": leftovers.me(),
-                "APPBED_LIVES_ON": str(lives_on).lower(),
-                "APPBED_TOPOLOGY": file.name,
-            }
-            net = _created(engine, instance, (file, *overrides), environment, net, told)
-            document = loader.load(
-                file, {**os.environ, **environment, "APPBED_NET": net, "COMPOSE_PROJECT_NAME": instance}, *overrides
-            )
+        environment = {
+            "APPBED_LINKS": links,
+            "APPBED_OWNER": leftovers.me(),
+            "APPBED_LIVES_ON": str(lives_on).lower(),
+            "APPBED_TOPOLOGY": file.name,
+        }
+        with contextlib.ExitStack() as undo:
+            net = bringup.create(engine, Project(instance, (file, *overrides), environment), net, undo, told)
+            variables = {**os.environ, **environment, "APPBED_NET": net, "COMPOSE_PROJECT_NAME": instance}
+            document = loader.load(file, variables, *overrides)
             engine.copy_in(instance, shape.agent, GIVEN, json.dumps(document.data).encode())
             lab = cls(engine, instance, topology.resolve(document))
+            undo.push(lab._closed_if_failed)
             engine.start(instance, lambda service: told(f"started {service}"))
             lab.wait_ready(timeout_s, told)
         return lab
@@ -160,7 +153,7 @@ class Lab:
     @classmethod
     def attach(cls, engine: Engine, name: str | None = None) -> Lab:
         """The instance `name`, or the only one there is; its topology as it was brought up with."""
-        instance = the_one(engine.instances(), name)
+        instance = bringup.the_one(engine.instances(), name)
         agent = next((each.service for each in instance.containers if each.service == "agent"), "")
         try:
             data = json.loads(engine.read(instance.name, agent, GIVEN))
@@ -180,8 +173,12 @@ class Lab:
     def down(self) -> int:
         """Removes everything of the instance; the number of objects that went."""
         self.agent.close()
-        with _uninterrupted():
-            return self.engine.down(self.name)
+        return bringup.take_down(self.engine, self.name)
+
+    def _closed_if_failed(self, failure: type[BaseException] | None, *_: object) -> bool:
+        if failure:
+            self.agent.close()
+        return False
 
     def wait_ready(self, timeout_s: float = READY_S, told: Callable[[str], None] = lambda _: None) -> None:
         """Until the agent has wired every host and its server answers; StartError quotes the last lines of one that does not."""
@@ -199,7 +196,7 @@ class Lab:
                 break
             except AppbedError:  # the agent itself is still starting
                 self._refuse_dead(self.topology.agent)
-                _pause(0.05)
+                threading.Event().wait(0.05)  # between two looks: nothing tells us when it starts
         self._give_up(answer["missing"], timeout_s)
 
     def _waiting(self, deadline: float) -> Iterator[dict[str, Any]]:
@@ -279,85 +276,3 @@ class Lab:
     def change_links(self, changes: Mapping[str, Mapping[str, object]], *, base: str = "now") -> None:
         """Several links at once: `x-link` blocks by attachment, laid over each as it is `now`, as `declared`, or `clean`."""
         self.agent.ask("link-change", changes=dict(changes), base=base)
-
-
-def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise InputError(
-            f"{name[:60]!r} is no instance name",
-            remedy="use at most 41 of a-z, 0-9, '-' and '_', beginning with a letter or digit",
-        )
-    return name
-
-
-def _created(
-    engine: Engine,
-    instance: str,
-    files: tuple[Path, ...],
-    environment: dict[str, str],
-    wanted: str | None,
-    told: Callable[[str], None],
-) -> str:
-    """Creates networks and containers on a free net; tries the next one if somebody else was quicker."""
-    refused: list[str] = []
-    while True:
-        with lease.held():
-            routes = engine.routes()
-            nets = (
-                [lease.choose(routes, wanted)] if wanted else [net for net in lease.free(routes) if net not in refused]
-            )
-            net = nets[0] if nets else lease.choose(routes)
-            told(f"creating on {net}.0.0/16")
-            try:
-                engine.create(Project(instance, files, {**environment, "APPBED_NET": net}))
-                return net
-            except AddressTaken:
-                if wanted or len(refused) > 5:
-                    raise
-                refused.append(net)
-                engine.down(instance)
-
-
-def the_one(instances: Sequence[Instance], name: str | None) -> Instance:
-    names = [instance.name for instance in instances]
-    if name is not None:
-        found = next((instance for instance in instances if instance.name == name), None)
-        if found is None:
-            raise InputError(f"no instance {name!r} is up; up: {', '.join(names) or 'none'}", remedy="see `appbed ps`")
-        return found
-    if len(instances) != 1:
-        raise InputError(
-            f"{len(names)} instances are up: {', '.join(names) or 'none'}",
-            remedy="name one with --name" if names else "`appbed up web`",
-        )
-    return instances[0]
-
-
-@contextlib.contextmanager
-def _undone(engine: Engine, instance: str) -> Iterator[None]:
-    """What was begun is taken down if it fails half-way, also by Ctrl-C."""
-    try:
-        yield
-    except BaseException:
-        with _uninterrupted():
-            engine.down(instance)
-        raise
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """A second Ctrl-C does not stop the taking down; it takes seconds."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
-
-
-def _pause(seconds: float) -> None:
-    """Between two looks at something that has no event to wait for."""
-    threading.Event().wait(seconds)

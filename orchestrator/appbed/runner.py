@@ -59,9 +59,7 @@ def check(folder: Path, chosen: Scenario | None = None) -> Verdict:
         verdict = _spoilt(found) or each.check(found)
     except Exception as error:
         verdict = Verdict(Outcome.INCONCLUSIVE, f"the check itself crashed: {type(error).__name__}: {error}")
-    recorder = Recorder(folder)
-    recorder.write("verdict", verdict.plain())
-    recorder.close()
+    evidence.write(folder, "verdict", verdict.plain())
     return verdict
 
 
@@ -77,14 +75,11 @@ def _of(found: Evidence) -> Scenario:
 
 def _predicted(name: str, each: Scenario, shape: Topology, runs: Path, seed: int) -> Path:
     """The run's folder with the prediction in it, before anything runs."""
-    folder = evidence.new_folder(runs, name)
-    recorder = Recorder(folder)
     conditions = {"links": _links(each, shape), "seed": seed}
-    recorder.write(
-        "prediction",
-        {"scenario": name, "claims": list(each.claims), "under": conditions, "expected": each.predict(conditions)},
-    )
-    recorder.close()
+    expected = each.predict(conditions)
+    folder = evidence.new_folder(runs, name)
+    prediction = {"scenario": name, "claims": list(each.claims), "under": conditions, "expected": expected}
+    evidence.write(folder, "prediction", prediction)
     return folder
 
 

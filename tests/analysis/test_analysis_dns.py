@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import random
+from ipaddress import IPv4Address, IPv6Address
+
 import dns.message
+import dns.name
 import dns.tsigkeyring
 import dns.update
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from traffic import CLIENT, RESOLVER, START_NS, Talk, Timed, flip, ip, pcap, udp
 
 from appbed.analysis import Capture, DnsRecord, DnsTransaction, Question
+from appbed.analysis.dns_message import by_dnspython
+from appbed.analysis.dns_plain import Sections
+from appbed.analysis.dns_plain import read as read_plain
 
 QUESTION = dns.message.make_query("www.umass.edu", "A", id=4660)
 ANSWER = dns.message.make_response(QUESTION, recursion_available=True)
@@ -182,3 +191,53 @@ def test_a_response_in_fragments() -> None:
     (found,) = transactions(ask(QUESTION, 0), *((START_NS + 9, piece) for piece in pieces))
     assert found.response is not None
     assert len(found.response.answer) == 20
+
+
+NAMES = ("a.example", "b.a.example", "Mixed.Case.example", "with\\.dot.example", ".", "\\000.x", "a" * 63 + ".example")
+VALUES = {
+    "A": st.integers(0, 2**32 - 1).map(lambda number: str(IPv4Address(number))),
+    "AAAA": st.integers(0, 2**128 - 1).map(lambda number: str(IPv6Address(number))),
+    "NS": st.sampled_from(NAMES).map(lambda name: name.removesuffix(".") + "."),
+    "CNAME": st.sampled_from(NAMES).map(lambda name: name.removesuffix(".") + "."),
+    "MX": st.sampled_from(NAMES).map(lambda name: f"10 {name.removesuffix('.')}."),
+    "TXT": st.just('"text"'),
+}
+
+
+@st.composite
+def responses(draw: st.DrawFn) -> bytes:
+    """Responses with records of the usual types in all sections, with and without EDNS."""
+    query = dns.message.make_query(draw(st.sampled_from(NAMES)), "A", id=draw(st.integers(0, 65_535)))
+    message = dns.message.make_response(query)
+    for section in (message.answer, message.authority, message.additional):
+        for _ in range(draw(st.integers(0, 3))):
+            rtype = draw(st.sampled_from(sorted(VALUES)))
+            name = dns.name.from_text(draw(st.sampled_from(NAMES)))
+            section.append(dns.rrset.from_text(name, draw(st.integers(0, 2**31 - 1)), "IN", rtype, draw(VALUES[rtype])))
+    if draw(st.booleans()):
+        message.use_edns(0, payload=draw(st.integers(512, 4096)))
+        message.set_rcode(draw(st.sampled_from([0, 3, 16])))
+    return message.to_wire()
+
+
+@settings(max_examples=400)
+@given(responses(), st.integers(0, 2**32))
+def test_what_is_read_plainly_reads_the_same_in_dnspython(wire: bytes, seed: int) -> None:
+    chance = random.Random(seed)
+    assert by_dnspython(wire).fault == ""
+    for _ in range(20):
+        plain = read_plain(wire)
+        assert plain is None or plain == by_dnspython(wire)
+        damaged = bytearray(wire)
+        for _ in range(chance.choice((1, 2, 8))):
+            damaged[chance.randrange(2, len(wire))] = chance.choice(
+                (0, 1, 5, 41, 63, 64, 0xC0, 12, 255, chance.randrange(256))
+            )
+        wire = bytes(damaged[: chance.choice((len(wire), len(wire), chance.randrange(12, len(wire)))) + 1])
+
+
+def test_plain_messages_are_read_plainly() -> None:
+    assert read_plain(QUESTION.to_wire()) == Sections()
+    plain = read_plain(ANSWER.to_wire())
+    assert plain is not None
+    assert len(plain.answer) == 4

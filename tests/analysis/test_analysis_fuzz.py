@@ -18,6 +18,7 @@ import pytest
 import story
 from test_analysis_mailbox import IMAP_LOGIN, LOGIN, QUIT
 from test_analysis_p2p import ANNOUNCE, CONNECT, ME, PEERS, YOU, hello, message
+from test_analysis_smtp import SCRIPT as LETTER
 from test_analysis_tls import client_hello, server_hello
 from traffic import SERVER, START_NS, Spot, Talk, Timed, flip, ip, pcap, pcapng, udp
 
@@ -57,6 +58,7 @@ def bases() -> list[bytes]:
         [*talked(80, ("client", b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n" * 2), ("server", chunked * 2))],
         [*talked(6969, ("client", announce), ("server", peers))],
         [*talked(110, *LOGIN, ("client", b"RETR 1\r\n"), ("server", b"+OK\r\na\r\n.\r\n"), *QUIT)],
+        [*talked(25, *LETTER)],
         [*talked(143, *IMAP_LOGIN, ("client", b"a2 FETCH {3}\r\nabc\r\n"), fetch)],
         [*talked(443, ("client", client_hello("a.b", ["x"], ssl.TLSVersion.TLSv1_3)), ("server", server_hello(0x0304)))],
         [*talked(6881, ("client", hello(ME)), ("server", hello(YOU) + pieces))],

@@ -32,9 +32,7 @@ def pair(engine: DockerEngine) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def internet(engine: DockerEngine) -> Iterator[Lab]:
-    with Lab.up(
-        places.topology_file("internet"), engine, name=f"test-internet-{os.getpid()}"
-    ) as lab:
+    with Lab.up(places.topology_file("internet"), engine, name=f"test-internet-{os.getpid()}") as lab:
         yield lab
 
 

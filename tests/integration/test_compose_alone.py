@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -30,9 +31,16 @@ def docker_compose_project_name() -> str:
 
 
 @pytest.fixture(scope="session")
-def docker_setup(engine: DockerEngine) -> list[str]:
-    os.environ["APPBED_NET"] = lease.choose(engine.routes())
+def docker_setup() -> list[str]:
     return ["up --detach --no-build"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def net(engine: DockerEngine) -> Iterator[None]:
+    """Compose has only the environment to take the addresses from; other tests lease theirs."""
+    os.environ["APPBED_NET"] = lease.choose(engine.routes())
+    yield
+    del os.environ["APPBED_NET"]
 
 
 @pytest.fixture(scope="session")

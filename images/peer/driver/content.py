@@ -11,6 +11,15 @@ from control import Refused
 _MEBIBYTE = 1024 * 1024
 
 
+def empty(folder: Path, but: Path) -> None:
+    """Removes everything in the folder, whoever put it there, but one."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry != but:
+            entry.unlink()
+
+
 def room_for(size: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:

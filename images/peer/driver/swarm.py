@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import select
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from pathlib import Path
 import content
 import libtorrent as lt
 import torrent
-from control import Refused
+from control import SOCKET, Refused
 from events import EventLog
 from membership import Membership
 from settings import Settings, for_libtorrent
@@ -149,7 +148,8 @@ class Swarm:
             self.take_alerts()
 
     def _begin(self) -> None:
-        shutil.rmtree(self._files, ignore_errors=True)
+        content.empty(self._files.parent, but=Path(SOCKET))
+        content.empty(self._events.path.parent, but=self._events.path)
         self._files.mkdir()
         self._events.empty()
         self._sample_at = time.monotonic()

@@ -36,7 +36,8 @@ from appbed.analysis.analyze import Analysis, Table, analyze
 from appbed.analysis.bittorrent import PeerMessage, PeerSession
 from appbed.analysis.capture import Capture
 from appbed.analysis.dns import DnsTransaction
-from appbed.analysis.dns_message import DnsMessage, DnsRecord, Question
+from appbed.analysis.dns_message import DnsMessage, Question
+from appbed.analysis.dns_plain import DnsRecord
 from appbed.analysis.http import HttpExchange
 from appbed.analysis.http_message import HttpRequest, HttpResponse
 from appbed.analysis.imap import ImapCommand, ImapResponse, ImapSession

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from appbed.analysis.checksums import Checksums
-from appbed.analysis.dns_message import HEADER_BYTES, DnsMessage, Question
+from appbed.analysis.dns_message import DnsMessage, Question
+from appbed.analysis.dns_plain import HEADER_BYTES
 from appbed.analysis.index import Index
 from appbed.analysis.layers import UDP
 from appbed.analysis.stream import Stream

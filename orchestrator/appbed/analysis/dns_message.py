@@ -1,4 +1,4 @@
-"""One DNS message: its header by its bits, its sections by dnspython."""
+"""One DNS message: its header by its bits, its sections by dnspython where they are not plain."""
 
 from __future__ import annotations
 
@@ -14,22 +14,14 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 
+from appbed.analysis.dns_plain import HEADER_BYTES, DnsRecord, Sections, name_at
+from appbed.analysis.dns_plain import read as read_plain
 from appbed.analysis.tcp import Endpoint
 
+_COMMON_TYPES = {1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 15: "MX", 16: "TXT", 28: "AAAA"}
 _NAMED = ("NS", "CNAME", "PTR", "MX")
-HEADER_BYTES = 12
 _CACHED = 512
 """Enough for the several questions asked of one message, little even where all messages are 64 kB long."""
-
-
-class DnsRecord(NamedTuple):
-    """A resource record: (name, value, type, TTL) and its class; names are absolute, without the final dot."""
-
-    name: str
-    value: str
-    type: str
-    ttl_s: int
-    rclass: str = "IN"
 
 
 class Question(NamedTuple):
@@ -37,15 +29,6 @@ class Question(NamedTuple):
 
     name: str
     type: str
-
-
-class _Sections(NamedTuple):
-    answer: tuple[DnsRecord, ...] = ()
-    authority: tuple[DnsRecord, ...] = ()
-    additional: tuple[DnsRecord, ...] = ()
-    rcode: int | None = None
-    edns_bytes: int | None = None
-    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,35 +128,34 @@ class DnsMessage:
 
 @lru_cache(maxsize=_CACHED)
 def _question(wire: bytes) -> Question | None:
-    """The first question, read without dnspython: it is asked for each message; None where there is none to read."""
-    at, labels = HEADER_BYTES, []
+    """The first question; None where there is none to read."""
     if wire[4:6] == b"\0\0":
         return None
-    while at < len(wire) and 0 < (size := wire[at]) < 64:
-        labels.append(_label(wire[at + 1 : at + 1 + size]))
-        at += 1 + size
-    if at + 5 > len(wire) or wire[at] != 0:
+    try:
+        name, at = name_at(wire, HEADER_BYTES, len(wire))
+    except (ValueError, IndexError):
         return None
-    number = int.from_bytes(wire[at + 1 : at + 3], "big")
-    return Question(".".join(labels) or ".", dns.rdatatype.to_text(dns.rdatatype.RdataType(number)))
-
-
-def _label(raw: bytes) -> str:
-    """A label as master files write it (RFC 1035 section 5.1)."""
-    return "".join(
-        f"\\{chr(byte)}" if byte in b'.\\"();@$' else chr(byte) if 32 < byte < 127 else f"\\{byte:03d}" for byte in raw
-    )
+    if at + 4 > len(wire):
+        return None
+    number = int.from_bytes(wire[at : at + 2], "big")
+    return Question(name, _COMMON_TYPES.get(number) or dns.rdatatype.to_text(dns.rdatatype.RdataType.make(number)))
 
 
 @lru_cache(maxsize=_CACHED)
-def _sections(wire: bytes) -> _Sections:
+def _sections(wire: bytes) -> Sections:
+    return read_plain(wire) or by_dnspython(wire)
+
+
+def by_dnspython(wire: bytes) -> Sections:
+    """The sections of any message, or the fault dnspython finds in it."""
     try:
         message = dns.message.from_wire(wire, keyring=False, one_rr_per_rrset=True, ignore_trailing=True)
         answer, authority, additional = (tuple(_records(section)) for section in message.sections[1:4])
     except (dns.exception.DNSException, ValueError, IndexError, struct.error) as error:
-        return _Sections(fault=str(error) or type(error).__name__)
-    edns_bytes = message.payload if message.edns >= 0 else None
-    return _Sections(answer, authority, additional, int(message.rcode()), edns_bytes)
+        return Sections(fault=str(error) or type(error).__name__)
+    has_edns = message.edns >= 0
+    rcode = int(message.rcode()) if has_edns else None
+    return Sections(answer, authority, additional, rcode, message.payload if has_edns else None)
 
 
 def _records(section: Iterable[dns.rrset.RRset]) -> Iterator[DnsRecord]:
@@ -183,5 +165,7 @@ def _records(section: Iterable[dns.rrset.RRset]) -> Iterator[DnsRecord]:
         if not rrset:  # in an UPDATE: a name or a set without a value
             yield DnsRecord(name, "", rtype, rrset.ttl, rclass)
         for rdata in rrset:
-            value = rdata.to_text().removesuffix(".") if rtype in _NAMED else rdata.to_text()
+            value = rdata.to_text()
+            if rtype in _NAMED and not value.endswith(" .") and value != ".":
+                value = value.removesuffix(".")
             yield DnsRecord(name, value, rtype, rrset.ttl, rclass)

@@ -303,6 +303,8 @@ class FakeAgent:
                 yield self._answer(request)
         except AppbedError as error:
             yield {"error": error.message, "remedy": error.remedy}
+        except (LookupError, TypeError, ValueError) as error:
+            yield {"error": f"{type(error).__name__}: {error}"}
 
     def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         match request["op"]:

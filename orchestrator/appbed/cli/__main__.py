@@ -1,0 +1,3 @@
+from appbed.cli import main
+
+main()

@@ -1,0 +1,150 @@
+"""list, up, down, ps, exec, logs, gc."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from appbed import places
+from appbed.cli.app import Json, Name, app, attached, open_engine
+from appbed.cli.show import out, print_json, spinner, table
+from appbed.errors import InputError
+
+PANEL = "The lab"
+
+
+@app.command("list", rich_help_panel=PANEL)
+def list_topologies(as_json: Json = False) -> None:
+    """The topologies that can be brought up."""
+    from appbed import topology
+
+    shown = {name: topology.load(path, os.environ) for name, path in places.topologies().items()}
+    if as_json:
+        print_json(
+            [
+                {"topology": name, "about": it.about, "hosts": sorted(it.hosts), "networks": sorted(it.networks)}
+                for name, it in shown.items()
+            ]
+        )
+        return
+    rows = [(name, str(len(it.hosts)), str(len(it.networks)), it.about) for name, it in shown.items()]
+    table("topology", "hosts", "networks", "about", rows=rows)
+
+
+@app.command(rich_help_panel=PANEL)
+def up(
+    topology: Annotated[str, typer.Argument(help="a shipped topology (see `appbed list`) or a Compose file")],
+    name: Annotated[
+        str | None, typer.Option("--name", "-n", help="of the instance; default: the topology's name")
+    ] = None,
+    over: Annotated[list[Path] | None, typer.Option("--file", "-f", help="Compose file laid over the topology")] = None,
+    links: Annotated[str, typer.Option(help="back-end of the links: auto, netem, relay")] = "auto",
+    timeout: Annotated[float, typer.Option(help="seconds to wait until every host is ready")] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Bring a topology up and wait until every host is ready."""
+    from appbed.bringup import undone
+    from appbed.lab import Lab
+
+    with spinner(f"up {topology}") as say, ExitStack() as undo:
+        engine = open_engine()
+        lab = Lab.up(
+            places.topology_file(topology),
+            engine,
+            name=name,
+            overrides=over or (),
+            links=checked_links(links),
+            net=os.environ.get("APPBED_NET") or None,
+            timeout_s=timeout,
+            lives_on=True,
+            say=lambda step: say(f"{step.seconds:5.1f} s  {step.what}"),
+        )
+        undo.enter_context(undone(engine, lab.name))
+        undo.callback(lab.agent.close)
+        status = lab.agent.ask("status")
+    if as_json:
+        print_json(
+            {"name": lab.name, "topology": lab.topology.name, "hosts": status["hosts"], "links": status["links"]}
+        )
+    else:
+        out.print(f"{lab.name} is up: {len(status['hosts'])} hosts, links by {status['links']}")
+
+
+def checked_links(links: str) -> str:
+    if links not in ("auto", "netem", "relay"):
+        raise InputError(f"--links {links!r} is unknown", remedy="choose one of auto, netem, relay")
+    return links
+
+
+@app.command(rich_help_panel=PANEL)
+def down(name: Name = None, everything: Annotated[bool, typer.Option("--all", help="every instance")] = False) -> None:
+    """Take an instance down; nothing of it stays."""
+    from appbed.bringup import take_down, the_one
+
+    engine = open_engine()
+    instances = engine.instances()
+    for instance in instances if everything else [the_one(instances, name)]:
+        with spinner(f"down {instance.name}"):
+            removed = take_down(engine, instance.name)
+        out.print(f"{instance.name} is down: {removed} containers and networks removed")
+
+
+@app.command(rich_help_panel=PANEL)
+def ps(name: Name = None, as_json: Json = False) -> None:
+    """What is up: instances and their hosts."""
+    instances = [one for one in open_engine().instances() if name in (None, one.name)]
+    if as_json:
+        print_json([asdict(instance) for instance in instances])
+        return
+    if not instances:
+        out.print("nothing is up")
+    for instance in instances:
+        files = " + ".join(file.stem for file in instance.files)
+        rows = [(each.service, each.state, each.health, each.image) for each in instance.containers]
+        title = f"{instance.name} ({files}, {instance.net}.0.0/16)"
+        table("host", "state", "health", "image", rows=rows, title=title)
+
+
+@app.command("exec", rich_help_panel=PANEL)
+def execute(host: str, command: Annotated[list[str], typer.Argument(help="after --")], name: Name = None) -> None:
+    """Run a command inside a host: appbed exec client -- curl -s http://www.someschool.edu/"""
+    with attached(name) as lab:
+        done = lab.exec(host, *command, check=False, timeout_s=600)
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+    raise typer.Exit(done.status)
+
+
+@app.command(rich_help_panel=PANEL)
+def logs(
+    host: str, name: Name = None, tail: Annotated[int | None, typer.Option(help="only the last lines")] = None
+) -> None:
+    """What a host's server logged."""
+    with attached(name) as lab:
+        sys.stdout.write(lab.engine.logs(lab.name, host, tail=tail))
+
+
+@app.command(rich_help_panel=PANEL)
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False, as_json: Json = False
+) -> None:
+    """Remove what killed commands left behind; running instances that somebody brought up stay."""
+    from appbed import leftovers
+
+    engine = open_engine()
+    found = leftovers.find(engine)
+    if as_json:
+        print_json([asdict(leftover) for leftover in found])
+    for leftover in found:
+        if not dry_run:
+            leftovers.remove(engine, leftover)
+        if not as_json:
+            out.print(f"{'would remove' if dry_run else 'removed'} {leftover.what}: {leftover.why}")
+    if not found and not as_json:
+        out.print("nothing to remove")

@@ -1,0 +1,529 @@
+"""Every bad input ends in one clear line naming file, path, value and remedy, in its exit code, and with nothing left running.
+
+2 is for what a person wrote, 3 for a machine or an engine that is not able, 130 for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from appbed import evidence
+from appbed.engine import docker
+from appbed.engine.docker import DockerEngine
+from appbed.engine.fake import FakeEngine
+from appbed.errors import EngineError
+from appbed.evidence import Recorder
+from appbed.lab import Lab
+from command_line import Appbed
+from small_lab import write_small
+
+USE, MACHINE, INTERRUPTED = 2, 3, 130
+CLIENT = '      campus: {ipv4_address: "${APPBED_NET:-10.77}.1.10"}\n'
+
+
+@pytest.fixture
+def up(engine: FakeEngine, small: Path) -> FakeEngine:
+    Lab.up(small, engine).agent.close()
+    return engine
+
+
+# ---- topologies
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "value", "remedy"),
+    [
+        pytest.param(
+            (CLIENT, "      campus: {ipv4_address: 10.77.1.10, x-link: {dealy: 5ms}}\n"),
+            "services.client.networks.campus.x-link.dealy", "unknown key", "known: delay, jitter, distribution",
+            id="misspelt key of a link"),
+        pytest.param(
+            (CLIENT, "      campus: {ipv4_address: 10.77.1.10, x-lnik: {delay: 5ms}}\n"),
+            "services.client.networks.campus.x-lnik", "unknown key", "known: x-link",
+            id="misspelt x-link"),
+        pytest.param(
+            ("    x-role: {name: client}\n", "    x-role: {name: client, redy: {tcp: 80}}\n"),
+            "services.client.x-role.redy", "unknown key", "known: name, ready, router, unsupported",
+            id="misspelt key of a role"),
+        pytest.param(
+            ("    x-role: {name: client}\n", "    x-rloe: {name: client}\n"),
+            "services.client.x-rloe", "unknown key", "known: x-role",
+            id="misspelt x-role"),
+        pytest.param(
+            ("x-testbed: {", "x-tesbed: {"),
+            "x-tesbed", "unknown key", "known: x-testbed",
+            id="misspelt x-testbed"),
+        pytest.param(
+            (CLIENT, "      campus: {ipv4_address: 10.77.9.10}\n"),
+            "services.client.networks.campus.ipv4_address", "10.77.9.10 is outside 10.77.1.0/24",
+            "choose one from 10.77.1.1 to 10.77.1.254",
+            id="address outside its subnet"),
+        pytest.param(
+            (CLIENT, "      campus: {ipv4_address: 10.77.1.2}\n"),
+            "services.gateway.networks.campus.ipv4_address", "10.77.1.2 is already that of client", "give each its own",
+            id="two hosts with one address"),
+        pytest.param(
+            ("    image: lab/client\n", ""),
+            "services.client", "has no image", "extend a role of images/ or name an image: or a build:",
+            id="a role without image"),
+        pytest.param(
+            (CLIENT, "      campus: {ipv4_address: 10.77.1.10, x-link: {delay: fast}}\n"),
+            "services.client.networks.campus.x-link.delay", "'fast' is not a time", "20ms, 1.5s, 250us",
+            id="a delay of fast"),
+        pytest.param(
+            ("x-link: {rate: 10mbit,", "x-link: {rate: 10,"),
+            "services.gateway.networks.access.x-link", "10 has no unit", "10mbit",
+            id="a rate without unit"),
+    ],
+)  # fmt: skip
+def test_a_wrong_topology(
+    appbed: Appbed, engine: FakeEngine, tmp_path: Path, change: tuple[str, str], place: str, value: str, remedy: str
+) -> None:
+    path = write_small(tmp_path, change)
+    done = appbed("up", str(path))
+    assert done.status == USE
+    assert done.complaint.startswith(f"{path}: {place}")
+    assert value in done.complaint
+    assert remedy in done.complaint
+    assert engine.calls == [], "the engine was not even asked"
+
+
+def test_an_unknown_topology(appbed: Appbed, engine: FakeEngine) -> None:
+    done = appbed("up", "internett")
+    assert done.status == USE
+    assert done.complaint.startswith("no topology 'internett'; did you mean internet? known: access-link, ")
+    assert engine.calls == []
+
+
+def test_a_topology_file_that_is_not_there(appbed: Appbed) -> None:
+    done = appbed("up", "mine.yaml")
+    assert done.status == USE
+    assert done.complaint.startswith("mine.yaml: no such file; shipped topologies: ")
+
+
+def test_a_topology_that_is_no_yaml(appbed: Appbed, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("services: {a: [\n")
+    done = appbed("up", "mine.yaml")
+    assert done.status == USE
+    assert done.complaint.startswith(f"{path}: is not YAML: ")
+    assert "line 2" in done.complaint
+
+
+def test_a_file_laid_over_that_is_wrong_is_the_one_named(appbed: Appbed, small: Path, tmp_path: Path) -> None:
+    over = tmp_path / "over.yaml"
+    over.write_text("services: {client: {networks: {campus: {x-link: {loss: 101%}}}}}")
+    done = appbed("up", str(small), "-f", str(over))
+    assert done.status == USE
+    assert done.complaint.startswith(f"{over}: services.client.networks.campus.x-link.loss: '101%' is more than 100%; ")
+
+
+# ---- the machine
+
+
+def test_an_image_that_was_not_built(appbed: Appbed, engine: FakeEngine, small: Path) -> None:
+    engine.images = {"lab/client", "lab/web"}
+    done = appbed("up", str(small))
+    assert (done.status, done.complaint) == (MACHINE, "images missing: lab/router; run `appbed setup`")
+    assert engine.instances() == []
+
+
+def test_an_engine_that_is_not_there(appbed: Appbed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(docker, "DockerEngine", DockerEngine)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    for command in (["ps"], ["up", "web"], ["gc"], ["down", "--all"]):
+        done = appbed(*command)
+        assert done.status == MACHINE
+        assert done.complaint == (
+            f"unix://{tmp_path}/docker.sock (DOCKER_HOST): no engine answers; "
+            "start the engine there, or unset DOCKER_HOST"
+        )
+
+
+class OldEngine(BaseHTTPRequestHandler):
+    """Docker Engine 17.05, as far as anybody asks."""
+
+    def do_GET(self) -> None:
+        body = (
+            b"OK"
+            if self.path.endswith("/_ping")
+            else json.dumps(
+                {
+                    "Version": "17.05.0-ce",
+                    "ApiVersion": "1.29",
+                    "MinAPIVersion": "1.12",
+                    "OSType": "linux",
+                    "Os": "linux",
+                }
+            ).encode()
+        )
+        self.send_response(200)
+        self.send_header("Api-Version", "1.29")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_HEAD = do_GET
+
+    def address_string(self) -> str:
+        return "local"
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def old_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    path = tmp_path_factory.mktemp("e") / "old.sock"  # a socket's path may have only 107 bytes
+
+    class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+        daemon_threads = True
+
+    with Server(str(path), OldEngine) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"unix://{path}"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_engine_that_is_too_old(appbed: Appbed, monkeypatch: pytest.MonkeyPatch, old_engine: str) -> None:
+    monkeypatch.setattr(docker, "DockerEngine", DockerEngine)
+    monkeypatch.setenv("DOCKER_HOST", old_engine)
+    done = appbed("ps")
+    assert done.status == MACHINE
+    assert done.complaint == (
+        f"{old_engine} (DOCKER_HOST): Docker Engine 17.05.0-ce (API 1.29) is too old; "
+        "install Docker Engine 20.10 (API 1.41) or newer"
+    )
+
+
+def test_a_net_that_overlaps_a_route(
+    appbed: Appbed, engine: FakeEngine, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPBED_NET", "10.90")
+    engine.taken = [IPv4Network("10.90.3.0/24")]
+    done = appbed("up", str(small))
+    assert done.status == MACHINE
+    assert done.complaint == (
+        "APPBED_NET=10.90: this machine has a route to 10.90.3.0/24; free are 10.77, 10.78, 10.79, ..."
+    )
+    assert "create" not in engine.calls
+
+
+@pytest.mark.parametrize("net", ["fast", "10.77.1", "10.300"])
+def test_a_net_that_is_none(
+    appbed: Appbed, engine: FakeEngine, small: Path, monkeypatch: pytest.MonkeyPatch, net: str
+) -> None:
+    monkeypatch.setenv("APPBED_NET", net)
+    done = appbed("up", str(small))
+    assert done.status == USE
+    assert net in done.complaint
+    assert "10.77" in done.complaint
+    assert engine.instances() == []
+
+
+# ---- a full disk
+
+
+@pytest.mark.parametrize("call", ["create", "create one", "copy_in", "start one"])
+def test_a_disk_that_is_full_for_the_engine(appbed: Appbed, engine: FakeEngine, small: Path, call: str) -> None:
+    engine.fail(call, EngineError("mkdir /var/lib/x: no space left on device", remedy="free some disk space"))
+    done = appbed("up", str(small))
+    assert (done.status, done.complaint) == (
+        MACHINE,
+        "mkdir /var/lib/x: no space left on device; free some disk space",
+    )
+    assert engine.instances() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint", "remedy"),
+    [
+        (
+            "Error response from daemon: write /var/lib/docker/tmp: no space left on device",
+            "no space left on device",
+            "free some disk space",
+        ),
+        ("Error response from daemon: No such image: appbed/web:dev", "No such image: appbed/web:dev", "appbed setup"),
+        ("Network a Creating\nerror: something\nNetwork a Removed", "error: something", ""),
+        ("", "no reason given", ""),
+    ],
+)
+def test_what_compose_says_is_told_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, complaint: str, remedy: str
+) -> None:
+    create = compose_that_says(monkeypatch, tmp_path, said)
+    with pytest.raises(EngineError) as caught:
+        create()
+    assert complaint in caught.value.message
+    assert remedy in caught.value.remedy
+    assert "\n" not in str(caught.value)
+
+
+def compose_that_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str) -> Callable[[], None]:
+    """The real create with a `docker` that fails; no engine is asked."""
+    from appbed.engine import Project
+
+    (tmp_path / "said").write_text(said)
+    program = tmp_path / "bin/docker"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n/bin/cat '{tmp_path}/said' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    engine = DockerEngine.__new__(DockerEngine)
+    engine._environment = {}
+    return lambda: engine.create(Project("x", (tmp_path / "x.yaml",)))
+
+
+def full(folder: Path, name: str) -> Path:
+    """A file in `folder` on a disk without room."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full, which stands for a full disk: run the test on Linux")
+    (folder / name).symlink_to("/dev/full")
+    return folder / name
+
+
+def test_a_disk_that_is_full_for_a_capture(appbed: Appbed, up: FakeEngine, tmp_path: Path) -> None:
+    up.captured = b"packets"
+    appbed("capture", "start", "client")
+    done = appbed("capture", "stop", str(full(tmp_path, "c.pcapng")))
+    assert done.status == MACHINE
+    assert done.complaint == (f"{tmp_path}/c.pcapng: No space left on device; free some space or choose another folder")
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A run that can be judged."""
+    folder = evidence.new_folder(tmp_path / "runs", "tour")
+    recorder = Recorder(folder)
+    recorder.write("prediction", {"scenario": "tour", "expected": {}})
+    recorder.close()
+    return folder
+
+
+def test_a_disk_that_is_full_for_a_verdict_is_one_line(appbed: Appbed, saved: Path) -> None:
+    full(saved, "verdict.partial")
+    done = appbed("check", str(saved))
+    assert done.status == MACHINE
+    assert "No space left on device" in done.complaint
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="defect: neither the file nor what to do is said")
+def test_a_disk_that_is_full_for_a_verdict_names_the_file_and_the_remedy(appbed: Appbed, saved: Path) -> None:
+    full(saved, "verdict.partial")
+    done = appbed("check", str(saved))
+    assert str(saved) in done.complaint
+    assert "free some" in done.complaint
+
+
+# ---- names
+
+
+def test_a_name_that_is_already_up(appbed: Appbed, up: FakeEngine, small: Path) -> None:
+    done = appbed("up", str(small))
+    assert (done.status, done.complaint) == (
+        USE,
+        "small is already up (4 containers); `appbed down --name small`, or choose another --name",
+    )
+    assert up.instances()[0].running == 4
+
+
+def test_a_name_that_is_none(appbed: Appbed, small: Path) -> None:
+    done = appbed("up", str(small), "--name", "My Lab\n")
+    assert done.status == USE
+    assert done.complaint.startswith("'My Lab\\n' is no instance name; use at most 41 of a-z, 0-9, '-' and '_'")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["down"], ["exec", "client", "--", "true"], ["logs", "client"], ["link", "show"], ["capture", "start", "all"]],
+)
+def test_an_instance_that_is_not_up(appbed: Appbed, up: FakeEngine, command: list[str]) -> None:
+    done = (
+        appbed(*command[:1], *command[1:2], "--name", "nosuch", *command[2:])
+        if command[0] != "down"
+        else appbed("down", "--name", "nosuch")
+    )
+    assert done.status == USE
+    assert done.complaint == "no instance 'nosuch' is up; up: small; see `appbed ps`"
+
+
+HOST = "small: no host 'clinet'; known: client, gateway, server"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["exec", "clinet", "--", "true"],
+        ["link", "show", "clinet"],
+        ["link", "set", "clinet", "delay=5ms"],
+        ["link", "reset", "clinet"],
+        pytest.param(
+            ["logs", "clinet"],
+            marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason="defect: exit code 3, no choices"),
+        ),
+        pytest.param(
+            ["capture", "start", "clinet"],
+            marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason="defect: exit code 3"),
+        ),
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_a_host_that_is_none(appbed: Appbed, up: FakeEngine, command: list[str]) -> None:
+    done = appbed(*command)
+    assert done.status == USE
+    assert done.complaint == HOST
+
+
+def test_a_host_on_several_networks_needs_one_named(appbed: Appbed, up: FakeEngine) -> None:
+    done = appbed("link", "set", "gateway", "delay=5ms")
+    assert done.status == USE
+    assert done.complaint == "gateway: is on several networks; known: campus, access; write gateway@campus"
+
+
+def test_a_capture_that_does_not_run(appbed: Appbed, up: FakeEngine, tmp_path: Path) -> None:
+    done = appbed("capture", "stop", "c.pcapng")
+    assert done.status != 0
+    assert done.complaint == "no capture 'capture' is running; running: none"
+    assert not (tmp_path / "c.pcapng").exists()
+
+
+# ---- settings
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["delay"], "'delay' is no setting; write key=value, for example delay=20ms or up.loss=1%"),
+        (["out.delay=5ms"], "'out.delay=5ms': direction 'out' is unknown; write up.KEY=VALUE or down.KEY=VALUE"),
+    ],
+)
+def test_a_setting_that_is_none(appbed: Appbed, up: FakeEngine, words: list[str], said: str) -> None:
+    done = appbed("link", "set", "client", *words)
+    assert (done.status, done.complaint) == (USE, said)
+
+
+VALUES = [
+    ("delay=fast", "link client@campus.delay: 'fast' is not a time; write it with its unit: 20ms"),
+    ("dealy=5ms", "link client@campus.dealy: unknown setting; known: delay, jitter"),
+    ("up.loss=200%", "link client@campus.loss: '200%' is more than 100%; write a share between 0% and 100%"),
+    ("jitter=5ms", "link client@campus.jitter: 5ms is more than the delay of 0ms; no frame can arrive before"),
+]
+
+
+@pytest.mark.parametrize(("word", "said"), VALUES)
+def test_a_value_that_is_none_is_told_and_nothing_changes(appbed: Appbed, up: FakeEngine, word: str, said: str) -> None:
+    done = appbed("link", "set", "client", "corrupt=1%", word)
+    assert done.status != 0
+    assert done.complaint.startswith(said)
+    assert up.agent("small").links["client@campus"].clean
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="defect: exit code 3, the machine's; it is an input error"
+)
+@pytest.mark.parametrize("word", [word for word, _ in VALUES])
+def test_a_value_that_is_none_is_an_input_error(appbed: Appbed, up: FakeEngine, word: str) -> None:
+    assert appbed("link", "set", "client", word).status == USE
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="defect: `ValueError: dictionary update sequence ...`")
+def test_a_direction_without_a_key_is_told(appbed: Appbed, up: FakeEngine) -> None:
+    done = appbed("link", "set", "client", "up=5ms")
+    assert done.status == USE
+    assert "up" in done.complaint
+    assert "ValueError" not in done.complaint
+
+
+def test_a_back_end_that_is_none(appbed: Appbed, engine: FakeEngine, small: Path) -> None:
+    done = appbed("up", str(small), "--links", "fast")
+    assert (done.status, done.complaint) == (USE, "--links 'fast' is unknown; choose one of auto, netem, relay")
+    assert engine.calls == []
+
+
+def test_a_back_end_that_is_none_for_a_run(appbed: Appbed, engine: FakeEngine) -> None:
+    done = appbed("run", "tour", "--links", "fast")
+    assert (done.status, done.complaint) == (USE, "--links 'fast' is unknown; choose one of auto, netem, relay")
+
+
+# ---- runs
+
+
+def test_an_unknown_scenario(appbed: Appbed, engine: FakeEngine) -> None:
+    done = appbed("run", "toor")
+    assert done.status == USE
+    assert done.complaint.startswith("no scenario, group or claim 'toor'; did you mean tour? known: ")
+    assert engine.calls == []
+
+
+def test_a_folder_that_is_no_run(appbed: Appbed, tmp_path: Path) -> None:
+    done = appbed("check", str(tmp_path))
+    assert (done.status, done.complaint) == (
+        USE,
+        f"{tmp_path}: is no run (prediction.json is missing); name a folder below runs/",
+    )
+
+
+def test_a_run_of_an_unknown_scenario(appbed: Appbed, saved: Path) -> None:
+    (saved / "prediction.json").write_text('{"scenario": "gone"}')
+    done = appbed("check", str(saved))
+    assert done.status == USE
+    assert done.complaint.startswith(f"{saved}: was made by scenario 'gone', which is unknown; known: tour")
+
+
+def test_a_run_whose_prediction_is_no_json(appbed: Appbed, saved: Path) -> None:
+    (saved / "prediction.json").write_text("{")
+    done = appbed("check", str(saved))
+    assert done.status == USE
+    assert done.complaint.startswith(f"{saved}/prediction.json: ")
+    assert done.complaint.endswith("; the run is incomplete; run the scenario again")
+
+
+# ---- arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nosuch"], "No such command 'nosuch'"),
+        (["up"], "Missing argument"),
+        (["up", "web", "--timeout", "long"], "Invalid value for '--timeout'"),
+        (["up", "web", "--nosuch"], "No such option: --nosuch"),
+        (["run", "tour", "--seed", "x"], "Invalid value for '--seed'"),
+        (["link", "set", "client"], "Missing argument"),
+        (["logs"], "Missing argument"),
+    ],
+)
+def test_arguments_that_are_wrong(appbed: Appbed, engine: FakeEngine, arguments: list[str], said: str) -> None:
+    done = appbed(*arguments)
+    assert done.status == USE
+    assert said in done.complaint
+    assert "--help" in done.complaint
+    assert engine.calls == []
+
+
+# ---- Ctrl-C
+
+
+def test_ctrl_c_at_any_call_until_all_is_up(appbed: Appbed, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes after is in test_cli.py."""
+    good = FakeEngine()
+    Lab.up(small, good)
+    for number in range(1, len(good.calls) + 1, 2):
+        engine = FakeEngine()
+        engine.fail("", KeyboardInterrupt(), nth=number, after=number % 4 == 1)
+        monkeypatch.setattr(docker, "DockerEngine", lambda engine=engine: engine)
+        done = appbed("up", str(small))
+        assert done.status == INTERRUPTED
+        assert done.complaint == "interrupted; what was begun was taken down"
+        assert engine.instances() == [], f"interrupted at call {number}, {engine.calls[number - 1]}"
