@@ -96,9 +96,6 @@ def test_after_trouble_the_next_question_goes_over_a_new_stream(trouble: Line) -
     assert (engine.opened, engine.closed) == (2, 2)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="defect: the next question gets the answer to the one before"
-)
 def test_after_ctrl_c_the_next_question_gets_its_own_answer() -> None:
     """The capture is stopped while an interrupt goes up: its answer must not be the one that was waited for then."""
     asked, _ = client([KeyboardInterrupt(), '{"stale": 1}', '{"fresh": 1}'], ['{"fresh": 1}'])

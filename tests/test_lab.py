@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from appbed import leftovers
-from appbed.engine import Completed
-from appbed.engine.docker import AddressTaken
+from appbed.engine import AddressTaken, Completed
 from appbed.engine.fake import FakeEngine
 from appbed.errors import AgentError, AppbedError, CommandError, EngineError, InputError, StartError, TopologyError
 from appbed.lab import Lab, Progress
@@ -148,9 +147,6 @@ def test_two_labs_side_by_side_get_different_nets(engine: FakeEngine, small: Pat
     assert nothing_left(engine)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="defect: the name is looked up outside the lease, and the failing second takes the first down"
-)
 def test_two_commands_at_once_do_not_take_each_other_down(engine: FakeEngine, small: Path) -> None:
     """The other command brings its lab up between this one's look at the names and its create."""
 
@@ -264,7 +260,6 @@ def test_an_agent_that_refuses_once_is_asked_again(engine: FakeEngine, small: Pa
         assert lab.agent.ask("status")["missing"] == {}
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="defect: the stream to the agent stays open")
 @pytest.mark.parametrize("failure", ["a host never gets ready", "a host's container ends"])
 def test_a_lab_that_does_not_come_up_leaves_no_stream(engine: FakeEngine, small: Path, failure: str) -> None:
     FAILURES[failure](engine)
@@ -396,7 +391,6 @@ def test_an_interrupted_block_takes_its_lab_down(engine: FakeEngine, small: Path
     assert nothing_left(engine)
 
 
-@pytest.mark.xfail(strict=True, reason="defect: what goes wrong while the stream is closed keeps the lab up")
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt(), EngineError("connection reset"), OSError("bad file")])
 def test_trouble_with_the_stream_does_not_stop_the_taking_down(
     engine: FakeEngine, small: Path, trouble: BaseException
@@ -422,7 +416,7 @@ def test_a_process_that_was_killed_leaves_what_gc_finds(
 
 
 def test_a_lab_is_found_again_by_name_or_because_it_is_the_only_one(engine: FakeEngine, small: Path) -> None:
-    with pytest.raises(InputError, match="0 instances are up: none; `appbed up web`"):
+    with pytest.raises(InputError, match="0 instances are up: none; bring one up, for example `appbed up web`"):
         Lab.attach(engine)
     Lab.up(small, engine, name="one", net="10.99")
     found = Lab.attach(engine)

@@ -19,7 +19,7 @@ def test_shipped_topologies_are_found_by_name() -> None:
 
 
 def test_parts_are_no_topologies() -> None:
-    assert not {path.stem for path in (places.root() / "compose/parts").glob("*.yaml")} & set(places.topologies())
+    assert {path.parent for path in places.topologies().values()} == {places.root() / "compose"}
 
 
 def test_a_shipped_topology_may_be_written_with_its_suffix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,9 +93,6 @@ def test_a_value_of_the_wrong_kind_is_named_with_its_place(
     assert value in text
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="defect: the place is x-link.delay.str and the value is not shown"
-)
 @pytest.mark.parametrize(("data", "path"), [({"delay": [5]}, "delay"), ({"up": {"delay": [5]}}, "up.delay")])
 def test_a_list_where_a_quantity_belongs_is_named_with_its_place(data: object, path: str) -> None:
     text = refused(LinkBlock, data)

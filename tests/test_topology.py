@@ -241,11 +241,6 @@ def test_a_wrong_topology_is_named_with_file_path_value_and_remedy(
     assert said in text
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="defect: `name: field required`, the misspelt key and the choices are not named",
-)
 @pytest.mark.parametrize(
     ("change", "place"),
     [
@@ -341,7 +336,6 @@ def test_any_value_anywhere_gives_a_topology_or_one_clear_line(path: tuple[str |
     assert "\n" not in said
 
 
-@pytest.mark.xfail(strict=True, raises=(AttributeError, TypeError, KeyError), reason="defect: no TopologyError")
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from appbed.engine import Engine, Stream
-from appbed.errors import AgentError, EngineError
+from appbed.errors import AgentError, EngineError, InputError
 
 _TALK = ("python3", "-I", "-m", "appbed.agent.talk")
 _ANSWER_S = 30.0
@@ -29,10 +29,8 @@ class AgentClient:
         self.close()
 
     def close(self) -> None:
-        """Never fails: what is wrong with the stream of an agent that is left behind is of no interest."""
         self._stream = None
-        with contextlib.suppress(Exception):
-            self._stack.close()
+        self._stack.close()
 
     def ask(self, op: str, *, timeout_s: float = _ANSWER_S, **details: object) -> dict[str, Any]:
         """The agent's one answer; AgentError carries its refusal."""
@@ -51,7 +49,8 @@ class AgentClient:
                 except ValueError:  # the engine's own words: the agent's container has stopped
                     raise EngineError(line.strip()) from None
                 if "error" in answer:
-                    raise AgentError(answer["error"], remedy=answer.get("remedy", ""))
+                    refusal = InputError if answer.get("input") else AgentError
+                    raise refusal(answer["error"], remedy=answer.get("remedy", ""))
                 yield answer
         except (OSError, TimeoutError, EngineError) as error:
             self.close()

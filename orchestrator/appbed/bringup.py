@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from appbed import lease
-from appbed.engine import Engine, Instance, Project
-from appbed.engine.docker import AddressTaken
+from appbed.engine import AddressTaken, Engine, Instance, Project
 from appbed.errors import AppbedError, InputError, StartError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")

@@ -9,6 +9,7 @@
         StartError                 3  a lab did not come up; it was taken down again
         AgentError                 3  the agent refused or is gone
       CommandError                 1  a command inside a host ended with a non-zero status
+      CommandTimeout               1  what was waited for inside a lab did not happen in time
 
 Every message is one line: place, value, choices; the remedy follows it.
 """
@@ -80,3 +81,9 @@ class CommandError(AppbedError):
         self.status = status
         self.stdout = stdout
         self.stderr = stderr
+
+
+class CommandTimeout(AppbedError):
+    """What was waited for inside a lab did not happen in time."""
+
+    exit_code = 1

@@ -13,14 +13,22 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from appbed.analysis import Capture
-from appbed.errors import InputError
+from appbed.errors import EngineError, InputError
+
+
+class _HasTime(Protocol):
+    @property
+    def start_s(self) -> float: ...
+
+
+_Timed = TypeVar("_Timed", bound=_HasTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,7 @@ class Evidence:
         if not (folder / "prediction.json").is_file():
             raise InputError(f"{folder}: is no run (prediction.json is missing)", remedy="name a folder below runs/")
         self.folder = folder
+        self._others: dict[str, Capture] = {}
 
     @functools.cached_property
     def prediction(self) -> dict[str, Any]:
@@ -58,8 +67,24 @@ class Evidence:
     def capture(self) -> Capture:
         return Capture.open(self.folder / "capture.pcapng")
 
+    def other(self, name: str) -> Capture:
+        """A capture the scenario made beside the main one."""
+        if name not in self._others:
+            self._others[name] = Capture.open(self.folder / name)
+        return self._others[name]
+
     def of(self, kind: str) -> list[Event]:
         return [event for event in self.events if event.kind == kind]
+
+    def step(self, name: str) -> Event:
+        """The event that began a step."""
+        return next(event for event in self.of("step") if event.data["name"] == name)
+
+    def window(self, name: str) -> tuple[float, float]:
+        """When a step began, and when the next one did (or the acting ended); seconds since 1970."""
+        marks = [event for event in self.events if event.kind in ("step", "acted")]
+        at = next(at for at, event in enumerate(marks) if event.data.get("name") == name)
+        return marks[at].time_s, marks[at + 1].time_s
 
     def address(self, host: str) -> str:
         """A host's first address, as the topology of the run had it."""
@@ -72,6 +97,11 @@ class Evidence:
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: {error}", remedy="the run is incomplete; run the scenario again") from None
         return value
+
+
+def within(records: Iterable[_Timed], window: tuple[float, float]) -> list[_Timed]:
+    """The records that began in a window."""
+    return [record for record in records if window[0] <= record.start_s < window[1]]
 
 
 class Recorder:
@@ -107,7 +137,7 @@ def write(folder: Path, name: str, value: dict[str, Any]) -> None:
         partial.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}", remedy="runs/ must be writable and have room") from None
+        raise EngineError(f"{path}: {error.strerror}", remedy="runs/ must be writable and have room") from None
 
 
 def new_folder(below: Path, scenario: str) -> Path:

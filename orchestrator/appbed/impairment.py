@@ -159,15 +159,21 @@ def resolve(place: str, *blocks: Mapping[str, object]) -> Link:
 
     Within a block the keys `up` and `down` override what the block says for both.
     """
-    return Link(*(parse(_direction(direction, blocks), place) for direction in DIRECTIONS))
+    return Link(*(parse(_direction(direction, blocks, place), place) for direction in DIRECTIONS))
 
 
-def _direction(direction: str, blocks: Iterable[Mapping[str, object]]) -> dict[str, object]:
+def _direction(direction: str, blocks: Iterable[Mapping[str, object]], place: str) -> dict[str, object]:
     merged: dict[str, object] = {}
     for block in blocks:
         merged.update({key: value for key, value in block.items() if key not in DIRECTIONS})
         own = block.get(direction) or {}
-        merged.update(own if isinstance(own, Mapping) else {direction: own})
+        if not isinstance(own, Mapping):
+            raise TopologyError(
+                f"{place}.{direction}",
+                f"{own!r} is no setting",
+                remedy=f"write {direction}.delay=5ms, or {direction}: {{delay: 5ms}}",
+            )
+        merged.update(own)
     return merged
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from appbed import bringup, leftovers, loader, topology
 from appbed.agent_client import AgentClient
 from appbed.engine import Completed, Engine, Project
-from appbed.errors import AppbedError, CommandError, EngineError, StartError
+from appbed.errors import AppbedError, CommandError, CommandTimeout, EngineError, StartError
 from appbed.loader import Document
 from appbed.topology import Topology
 
@@ -171,9 +171,18 @@ class Lab:
         self.down()
 
     def down(self) -> int:
-        """Removes everything of the instance; the number of objects that went."""
-        self.agent.close()
-        return bringup.take_down(self.engine, self.name)
+        """Removes everything of the instance, whatever becomes of the stream; the number of objects that went."""
+        try:
+            self.agent.close()
+        finally:
+            removed = bringup.take_down(self.engine, self.name)
+        return removed
+
+    def logs(self, host: str, *, tail: int | None = None) -> str:
+        """What a host's server (or the agent) logged."""
+        if host != self.topology.agent:
+            self.topology.host(host)
+        return self.engine.logs(self.name, host, tail=tail)
 
     def _closed_if_failed(self, failure: type[BaseException] | None, *_: object) -> bool:
         if failure:
@@ -232,6 +241,14 @@ class Lab:
         if check and done.status:
             raise CommandError(host, argv, done.status, done.stdout, done.stderr)
         return done
+
+    def until(self, done: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+        """Looks ten times a second until `done`; AppbedError says what was waited for."""
+        deadline = time.monotonic() + timeout_s
+        while not done():
+            if time.monotonic() > deadline:
+                raise CommandTimeout(f"{self.name}: {what}: not within {timeout_s:.0f} s")
+            threading.Event().wait(0.1)
 
     def link(self, name: str) -> Link:
         """By "host" (if it has one network) or "host@network"."""

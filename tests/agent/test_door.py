@@ -88,9 +88,6 @@ def test_a_file_that_is_not_there_is_not_made(root: Path) -> None:
 
 
 @pytest.mark.root
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="defect: opening a FIFO waits for a reader, and the agent with it"
-)
 def test_a_pipe_in_the_place_of_the_file_holds_nobody_up(root: Path) -> None:
     pipe = root / "etc/resolv.conf"
     pipe.unlink()

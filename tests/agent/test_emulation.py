@@ -118,7 +118,6 @@ def test_setting_the_same_seed_again_starts_its_sequence_again() -> None:
     assert lost(direction, 100) == pattern
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="defect: the good or bad state survives the new seed")
 def test_a_seed_starts_bursts_again_too() -> None:
     it = Impairment(burst=Burst(1, 1), seed=7)
     fresh = Direction(it)

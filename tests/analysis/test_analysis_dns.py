@@ -97,6 +97,12 @@ def test_another_question_with_the_same_identifier_is_another() -> None:
     ]
 
 
+def test_names_differ_but_not_by_case() -> None:
+    other, same = (dns.message.make_query(name, "A", id=4660) for name in ("ftp.umass.edu", "WWW.umass.EDU"))
+    assert [each.name for each in transactions(ask(QUESTION, 0), ask(other, 1))] == ["www.umass.edu", "ftp.umass.edu"]
+    assert transactions(ask(QUESTION, 0), ask(same, 1))[0].retransmissions == 1
+
+
 def test_a_response_alone_and_one_without_question() -> None:
     (found,) = transactions(tell(ANSWER, 5))
     assert (found.query, found.name, found.duration_s) == (None, "www.umass.edu", None)
@@ -234,6 +240,19 @@ def test_what_is_read_plainly_reads_the_same_in_dnspython(wire: bytes, seed: int
                 (0, 1, 5, 41, 63, 64, 0xC0, 12, 255, chance.randrange(256))
             )
         wire = bytes(damaged[: chance.choice((len(wire), len(wire), chance.randrange(12, len(wire)))) + 1])
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [  # names that reach over the place they are pointed to from
+        "941d810300010000000000020161076578616d706c650000010001c001000f0001069a0f8d000300050000002904d0000000000000",
+        "14108100000100020000000103782e79076578616d706c650000ec000101620161c010000c0001110505570002c02900000f00013ee3e7"
+        "fc00040005c01dc01f000c0001078877210002c00c",
+    ],
+)
+def test_names_that_dnspython_refuses_are_not_plain(wire: str) -> None:
+    assert read_plain(bytes.fromhex(wire)) is None
+    assert by_dnspython(bytes.fromhex(wire)).fault
 
 
 def test_plain_messages_are_read_plainly() -> None:

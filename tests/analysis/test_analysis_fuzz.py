@@ -32,6 +32,7 @@ from appbed.errors import CaptureError
 CASES = int(os.environ.get("APPBED_FUZZ", "400"))
 SEED = int(os.environ.get("APPBED_FUZZ_SEED", "1"))
 SLOWEST_S = 10.0
+pytestmark = pytest.mark.timeout(120 + CASES // 50)
 MORE_MEMORY_BYTES = 200 << 20
 NONSENSE = (0, 1, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 

@@ -107,6 +107,22 @@ def test_missing_duplicated_and_overlapping_fragments() -> None:
     assert Capture.open(pcap([(START_NS, piece) for piece in twice])).packets()[-1].payload == DATA
 
 
+def test_fragments_that_overlap() -> None:
+    body = udp(CLIENT, 1, RESOLVER, 2, DATA)[34:]
+    parts = [(0, 1200, True), (400, 2000, True), (1600, len(body), False)]
+    frames = [ip(CLIENT, RESOLVER, 17, body[a:b], 7, a // 8 | (0x2000 if more else 0)) for a, b, more in parts]
+    assert Capture.open(pcap([(START_NS, frame) for frame in frames])).packets()[-1].payload == DATA
+
+
+def test_a_fragmented_segment() -> None:
+    body = tcp(CLIENT, 40_000, SERVER, 80, 3, 4, ACK, DATA)[34:]
+    frames = [ip(CLIENT, SERVER, 6, body[:1480], 7, 0x2000), ip(CLIENT, SERVER, 6, body[1480:], 7, 1480 // 8)]
+    capture = Capture.open(pcap([(START_NS, frame) for frame in frames]))
+    assert [packet.protocol for packet in capture.packets()] == ["fragment", "tcp"]
+    (connection,) = capture.connections()
+    assert connection.from_client.data == DATA
+
+
 def test_fragments_without_end_need_no_memory() -> None:
     pieces = [fragments(udp(CLIENT, 1, RESOLVER, 2, DATA), 1200, ident)[0] for ident in range(500)]
     capture = Capture.open(pcap([(START_NS, piece) for piece in pieces]))

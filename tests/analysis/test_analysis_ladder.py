@@ -89,6 +89,8 @@ def test_one_point_is_enough_and_addresses_stand_for_names() -> None:
     ladder = draw(Capture.open(story.captured(("resolver",))), ("dns",))
     assert len(ladder.arrows) == 8
     assert ladder.hosts[:3] == ("10.77.1.10", "resolver", "10.77.3.1")
+    named = draw(Capture.open(story.captured(("resolver",))), ("dns",), known={"10.77.3.1": "root", "10.77.1.53": "x"})
+    assert named.hosts[:3] == ("10.77.1.10", "resolver", "root")
 
 
 def test_unknown_protocols_and_points_name_the_known_ones(everywhere: Capture) -> None:

@@ -149,6 +149,11 @@ def test_nonsense_is_refused_with_the_place(text: str) -> None:
     assert place.startswith("byte ")
 
 
+def test_a_string_cut_short_is_refused() -> None:
+    with pytest.raises(ValueError, match="a string of 9 bytes, of which 3 are there"):
+        bencode.decode(b"9:abc")
+
+
 def test_deep_nesting_is_refused() -> None:
     with pytest.raises(ValueError, match="nested deeper"):
         bencode.decode(b"l" * 10_000)

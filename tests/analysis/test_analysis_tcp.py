@@ -55,6 +55,21 @@ def test_a_lost_syn_counts_as_sent_again_and_not_as_round_trip() -> None:
     assert (found.retransmissions, found.start_s) == (1, START_NS / 1e9)
 
 
+def test_repetitions_that_come_late_do_not_lengthen_the_round_trip() -> None:
+    """At the server: a copy of the SYN after the answer; at the client: the answer again, the first ACK being lost."""
+    talk = Talk(rtt_ns=1_000)
+    syn = talk.segment("client", -1, SYN)
+    talk.add(syn).add(talk.segment("server", -1, SYN | ACK), 10_000).add(syn, 5_000_000)
+    found = connection(talk.add(talk.segment("client", 0), 15_000_000).frames)
+    assert found.handshake_s == pytest.approx(0.020_010, abs=1e-6)
+    talk = Talk()
+    talk.add(talk.segment("client", -1, SYN)).add(talk.segment("server", -1, SYN | ACK), 10_000)
+    talk.add(talk.segment("server", -1, SYN | ACK), 10**9).add(talk.segment("client", 0), 20_000_000)
+    found = connection(talk.frames)
+    assert found.handshake_s == pytest.approx(0.020_010, abs=1e-6)
+    assert found.retransmissions == 1
+
+
 def test_closers() -> None:
     assert connection(Talk().open().frames).closed_by == ""
     assert connection(Talk().open().close("client").frames).closed_by == "client"

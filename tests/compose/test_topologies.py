@@ -24,7 +24,7 @@ NETS = ("10.77", "10.99")
 SHIPPED = list(places.topologies())
 AGENT_CAPABILITIES = {"NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE"}
 # Beside these no service may gain a power; a role that needs one names it here and in its README.
-ROLE_CAPABILITIES: Mapping[str, set[str]] = {}
+ROLE_CAPABILITIES: Mapping[str, set[str]] = {"mail": {"SETUID", "SETGID"}}
 
 
 def environment(net: str) -> dict[str, str]:

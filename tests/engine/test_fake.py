@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from appbed import loader
-from appbed.engine import Completed, Engine, Project
-from appbed.engine.docker import AddressTaken, DockerEngine
+from appbed.engine import AddressTaken, Completed, Engine, Project
+from appbed.engine.docker import DockerEngine
 from appbed.engine.fake import FakeEngine
 from appbed.errors import EngineError
 
@@ -213,7 +213,12 @@ def test_captures_start_once_stop_once_and_leave_a_file(running: FakeEngine) -> 
 
 
 def test_an_unknown_command_is_refused(running: FakeEngine) -> None:
-    assert ask(running, op="dance") == [{"error": "unknown command 'dance'", "remedy": ""}]
+    assert ask(running, op="dance")[0]["error"] == "unknown command 'dance'"
+
+
+def test_a_refusal_says_whether_a_person_is_to_blame(running: FakeEngine) -> None:
+    assert ask(running, op="link-change", changes={"client": {"delay": "fast"}})[0]["input"] is True
+    assert ask(running, op="capture-stop", name="none")[0]["input"] is False
 
 
 def test_an_agent_that_does_not_listen_yet_ends_the_stream(running: FakeEngine) -> None:

@@ -101,7 +101,6 @@ class TestFiles:
             load("content").write(tmp_path / "file", 1 << 60, "demo")
         assert list(tmp_path.iterdir()) == []
 
-
     def test_a_disk_is_emptied_of_everything_but_one(self, load: Any, tmp_path: Path) -> None:
         (tmp_path / "files" / "deep").mkdir(parents=True)
         for name in ("control", "filler", "files/a.bin"):

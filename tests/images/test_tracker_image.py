@@ -13,9 +13,7 @@ TRACKER = Path(__file__).parents[2] / "images" / "tracker"
 
 def run(command: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], **environment}
-    return subprocess.run(
-        [TRACKER / command, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
+    return subprocess.run([TRACKER / command, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "6969\n", "-1"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appbed.analysis import Capture
-from appbed.errors import AgentError
+from appbed.errors import AgentError, AppbedError
 from appbed.lab import Lab
 
 pytestmark = pytest.mark.docker
@@ -51,7 +51,7 @@ def test_filter_and_snap_length(pair: Lab, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_captured_is_refused(pair: Lab, points: list[str], options: dict[str, str], said: str) -> None:
-    with pytest.raises(AgentError, match=said):
+    with pytest.raises(AppbedError, match=said):
         pair.start_capture("impossible", points, **options)
     assert pair.agent.ask("status")["captures"] == []
 

@@ -18,7 +18,7 @@ from appbed.agent.captures import Captures
 from appbed.agent.door import Door, Found
 from appbed.agent.hosts import Hosts
 from appbed.agent.netlink import link_events
-from appbed.errors import AgentError, AppbedError
+from appbed.errors import AgentError, AppbedError, InputError
 from appbed.topology import Topology
 
 SOCKET = Path("/run/appbed/control.sock")
@@ -164,7 +164,7 @@ async def _answers(control: Control, line: bytes) -> AsyncIterator[dict[str, Any
         async for answer in control.answer(json.loads(line)):
             yield answer
     except AppbedError as error:
-        yield {"error": error.message, "remedy": error.remedy}
+        yield {"error": error.message, "remedy": error.remedy, "input": isinstance(error, InputError)}
     except (OSError, LookupError, TypeError, ValueError) as error:
         yield {"error": f"{type(error).__name__}: {error}"}
 

@@ -28,8 +28,20 @@
         exchange.response.status, exchange.response.body
         exchange.start_s, exchange.end_s, exchange.connection, exchange.number
 
-Every record has `point`, `start_s` and `end_s` (seconds since 1970, float); conversations have `client` and `server`.
+    capture.smtp()                                       # SmtpDialogue: .verbs, .commands, .messages (.email)
+    capture.pop3(), capture.imap()                       # sessions with .commands, .phases / .states, .deleted ...
+    capture.announces(), capture.bittorrent()            # tracker announces; sessions of peers: .of("piece")
+    capture.tls()                                        # names and versions of the hellos
+
+    capture.once(capture.http())                         # each conversation at one point: its client's, if captured at
+    capture.passages("host:client", "network:campus")    # packet by packet: .delay_s, .lost, .copies
+    analyze(capture).tables                              # flows, protocols, round trips ...: .text(), .as_json()
+    ladder.draw(capture, ("dns",), known={"10.77.3.1": "root"})  # a Ladder, for ladder_text.text, ladder_svg.html
+
+Every record has `point`, `client`, `server`, `start_s` and `end_s` (seconds since 1970, float); a packet and a single
+DNS message have `point`, `time_s`, `source` and `destination`.
 A method without `point` gives the records of every point, so a conversation seen at three points appears three times.
+Packets a link damaged (wrong checksum) are counted, `Connection.damaged`, and otherwise ignored, as their receiver did.
 """
 
 from appbed.analysis.analyze import Analysis, Table, analyze

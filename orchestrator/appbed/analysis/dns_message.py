@@ -149,13 +149,22 @@ def _sections(wire: bytes) -> Sections:
 def by_dnspython(wire: bytes) -> Sections:
     """The sections of any message, or the fault dnspython finds in it."""
     try:
-        message = dns.message.from_wire(wire, keyring=False, one_rr_per_rrset=True, ignore_trailing=True)
+        message = _decoded(wire)
         answer, authority, additional = (tuple(_records(section)) for section in message.sections[1:4])
     except (dns.exception.DNSException, ValueError, IndexError, struct.error) as error:
         return Sections(fault=str(error) or type(error).__name__)
     has_edns = message.edns >= 0
     rcode = int(message.rcode()) if has_edns else None
     return Sections(answer, authority, additional, rcode, message.payload if has_edns else None)
+
+
+def _decoded(wire: bytes) -> dns.message.Message:
+    """The message; of a signed one (TSIG, RFC 8945) all but the signature, for which nobody here has the key."""
+    try:
+        return dns.message.from_wire(wire, one_rr_per_rrset=True, ignore_trailing=True)
+    except dns.message.UnknownTSIGKey:  # the signature is the last record
+        unsigned = wire[:10] + (int.from_bytes(wire[10:12], "big") - 1).to_bytes(2, "big") + wire[12:]
+        return dns.message.from_wire(unsigned, one_rr_per_rrset=True, ignore_trailing=True)
 
 
 def _records(section: Iterable[dns.rrset.RRset]) -> Iterator[DnsRecord]:

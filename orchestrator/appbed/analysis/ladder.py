@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from appbed.analysis.capture import Capture
@@ -47,17 +47,19 @@ def draw(
     *,
     point: str | None = None,
     hosts: Iterable[str] = (),
+    known: Mapping[str, str] | None = None,
     limit: int = MAX_ARROWS,
 ) -> Ladder:
     """The ladder of a capture: of some protocols, as seen at one point or each conversation at its best one.
 
-    `hosts` keeps only messages between these (names or addresses). Raises CaptureError for a protocol or point that
+    `hosts` keeps only messages between these (names or addresses); `known` gives names to addresses beyond those of the
+    points. Raises CaptureError for a protocol or point that
     is not known. Columns stand in the order in which hosts first speak.
     """
     unknown = [name for name in protocols if name not in STEPS]
     if unknown:
         raise CaptureError(f"protocol {unknown[0]!r}: not known; known: {', '.join(STEPS)}", remedy="name one of them")
-    names, wanted = host_names(capture), set(hosts)
+    names, wanted = {**(known or {}), **host_names(capture)}, set(hosts)
     steps = [step for name in protocols for step in STEPS[name](capture, point)]
     if wanted:
         steps = [s for s in steps if all({host, names.get(host, host)} & wanted for host in (s.source, s.destination))]

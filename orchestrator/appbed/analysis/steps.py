@@ -56,8 +56,9 @@ def _dns_label(message: DnsMessage) -> str:
         return f"{message.rcode} {question.name if question else ''}".rstrip()
     if message.answer:
         more = f" +{len(message.answer) - 1}" if len(message.answer) > 1 else ""
-        last = message.answer[-1]
-        return f"{last.type} = {last.value}{more}"
+        asked_for = (record for record in message.answer if question and record.type == question.type)
+        shown = next(asked_for, message.answer[-1])
+        return f"{shown.type} = {shown.value}{more}"
     referral = next((record for record in message.authority if record.type == "NS"), None)
     if referral is not None:
         return f"ask {referral.value} for {referral.name}"

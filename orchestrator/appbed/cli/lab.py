@@ -127,7 +127,7 @@ def logs(
 ) -> None:
     """What a host's server logged."""
     with attached(name) as lab:
-        sys.stdout.write(lab.engine.logs(lab.name, host, tail=tail))
+        sys.stdout.write(lab.logs(host, tail=tail))
 
 
 @app.command(rich_help_panel=PANEL)

@@ -9,6 +9,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Protocol
 
+from appbed.errors import EngineError
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
@@ -59,6 +61,10 @@ class Instance:
     @property
     def running(self) -> int:
         return sum(container.state in ("running", "paused") for container in self.containers)
+
+
+class AddressTaken(EngineError):
+    """A subnet of the project is in use."""
 
 
 class Stream(Protocol):

@@ -20,7 +20,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, NotFound
 
-from appbed.engine import Completed, Container, Instance, Project
+from appbed.engine import AddressTaken, Completed, Container, Instance, Project
 from appbed.engine.computer import ThisComputer
 from appbed.engine.find_engine import find_engine
 from appbed.engine.kernel_checks import routes
@@ -34,10 +34,6 @@ _PROJECT, _SERVICE, _FILES = (
 )
 _ATTEMPTS = 3
 _PARALLEL = 6  # starts at once: measured best on 2 cores, 20 at once is slower
-
-
-class AddressTaken(EngineError):
-    """A subnet of the project is in use."""
 
 
 class DockerEngine:

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from appbed import impairment, loader, topology
-from appbed.engine import Completed, Container, Instance, Project
-from appbed.engine.docker import AddressTaken
-from appbed.errors import AgentError, AppbedError, EngineError
+from appbed.engine import AddressTaken, Completed, Container, Instance, Project
+from appbed.errors import AgentError, AppbedError, EngineError, InputError
 from appbed.impairment import Link
 from appbed.loader import Document
 from appbed.topology import Topology
@@ -302,7 +301,7 @@ class FakeAgent:
             else:
                 yield self._answer(request)
         except AppbedError as error:
-            yield {"error": error.message, "remedy": error.remedy}
+            yield {"error": error.message, "remedy": error.remedy, "input": isinstance(error, InputError)}
         except (LookupError, TypeError, ValueError) as error:
             yield {"error": f"{type(error).__name__}: {error}"}
 

@@ -1,0 +1,1 @@
+"""The parts of the tour: each predicts, acts and judges its own steps."""
