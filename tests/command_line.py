@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from appbed.cli import main
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -35,6 +33,8 @@ Appbed = Callable[..., Result]
 
 
 def runner(capsys: pytest.CaptureFixture[str]) -> Appbed:
+    from appbed.cli import main  # its consoles look at the environment once
+
     def run(*arguments: str) -> Result:
         capsys.readouterr()
         with pytest.raises(SystemExit) as caught:

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from appbed import evidence
 from appbed.engine import docker
 from appbed.engine.fake import FakeEngine
+from appbed.evidence import Recorder
+from appbed.lab import Lab
 from command_line import Appbed, runner
 from small_lab import write_small
 
@@ -22,6 +25,8 @@ settings.load_profile("appbed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):  # colours would stand between the words
+        os.environ.pop(name, None)
     config.addinivalue_line("markers", "root: makes namespaces or changes its root folder; run pytest as root")
 
 
@@ -59,8 +64,23 @@ def appbed(
     """The command line on the engine in memory, given in a folder of its own."""
     monkeypatch.setattr(docker, "DockerEngine", lambda: engine)
     monkeypatch.chdir(tmp_path)
-    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
-        monkeypatch.delenv(name, raising=False)
     before = signal.getsignal(signal.SIGTERM)
     yield runner(capsys)
     signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def up(engine: FakeEngine, small: Path) -> FakeEngine:
+    """The small lab runs."""
+    Lab.up(small, engine, lives_on=True).agent.close()
+    return engine
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A run of the tour that can be judged."""
+    folder = evidence.new_folder(tmp_path / "runs", "tour")
+    recorder = Recorder(folder)
+    recorder.write("prediction", {"scenario": "tour", "expected": {}})
+    recorder.close()
+    return folder

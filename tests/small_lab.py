@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+
+from appbed.engine.fake import FakeEngine
 
 SMALL = """\
 name: small
@@ -50,3 +53,12 @@ def write_small(folder: Path, *changes: tuple[str, str], name: str = "small.yaml
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def nothing_left(engine: FakeEngine) -> bool:
+    """No container, no network, no stream; a signal ends this process as before."""
+    return (
+        engine.instances() == []
+        and engine.open_streams == 0
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )

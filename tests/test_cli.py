@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import appbed.engine.doctor
-from appbed import leftovers, places, scenario
+from appbed import leftovers, places
 from appbed.engine import Completed
 from appbed.engine.checks import Check
 from appbed.engine.fake import FakeEngine
-from appbed.errors import EngineError, InputError
 from appbed.lab import Lab
-from appbed.verdict import Finding, Outcome, Verdict
 from command_line import Appbed
-from small_scenario import SMALL_ONE
 
 ACCESS = "gateway@access"
-
-
-@pytest.fixture
-def up(engine: FakeEngine, small: Path) -> FakeEngine:
-    """The small lab runs."""
-    Lab.up(small, engine, lives_on=True).agent.close()
-    return engine
 
 
 # ---- up, down, ps
@@ -205,94 +189,6 @@ def test_a_capture_starts_and_stops(appbed: Appbed, up: FakeEngine, tmp_path: Pa
     assert any(line.split() == ["client", "0", "3"] for line in shown.splitlines())
 
 
-# ---- scenarios
-
-
-@pytest.fixture
-def registered(small: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    registry = {"one": SMALL_ONE, "two": SMALL_ONE}
-    monkeypatch.setattr(scenario, "discover", lambda: registry)
-    monkeypatch.setattr(places, "topologies", lambda: {"small": small})
-    return registry
-
-
-def judging(*outcomes: Outcome) -> Any:
-    """A scenario that finds these."""
-    findings = tuple(Finding(outcome.value, "1", "2", outcome, "so") for outcome in outcomes)
-    return replace(SMALL_ONE, check=lambda found: Verdict(outcomes[0], "so", findings, {"rtt_s": 0.05}))
-
-
-EXIT = [(Outcome.PASSED, 0), (Outcome.FAILED, 1), (Outcome.INCONCLUSIVE, 4)]
-
-
-@pytest.mark.parametrize(("outcome", "status"), EXIT)
-def test_the_exit_code_of_a_run_is_its_outcome(
-    appbed: Appbed, engine: FakeEngine, registered: dict[str, Any], outcome: Outcome, status: int
-) -> None:
-    registered["one"] = judging(outcome)
-    done = appbed("run", "one")
-    assert done.status == status
-    assert f"{outcome.value}: so" in done.out
-    assert "rtt_s: 0.05" in done.out
-    assert engine.instances() == []
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "status"),
-    [
-        (Outcome.PASSED, Outcome.FAILED, 1),
-        (Outcome.INCONCLUSIVE, Outcome.FAILED, 1),
-        (Outcome.PASSED, Outcome.INCONCLUSIVE, 4),
-    ],
-)
-def test_of_several_runs_the_worst_counts(
-    appbed: Appbed, registered: dict[str, Any], first: Outcome, second: Outcome, status: int
-) -> None:
-    registered.update(one=judging(first), two=judging(second))
-    assert appbed("run", "all").status == status
-
-
-def test_a_run_as_json_is_a_list_with_predicted_and_measured(
-    appbed: Appbed, registered: dict[str, Any], tmp_path: Path
-) -> None:
-    one, two = appbed("run", "one", "two", "--seed", "7", "--json").json
-    assert one["scenario"] == "one"
-    assert two["scenario"] == "two"
-    assert one["claims"] == ["X1"]
-    assert (one["outcome"], one["because"]) == ("PASSED", "as predicted")
-    assert (one["predicted"], one["measured"]) == ({"delay": "50ms"}, {"delay": "50ms"})
-    folder = Path(one["evidence"])
-    assert folder.parent == tmp_path / "runs"
-    assert json.loads((folder / "prediction.json").read_text())["under"]["seed"] == 7
-
-
-def test_without_a_seed_each_run_has_its_own(appbed: Appbed, registered: dict[str, Any]) -> None:
-    seeds = set()
-    for _ in range(2):
-        (ran,) = appbed("run", "one", "--json").json
-        seeds.add(json.loads((Path(ran["evidence"]) / "prediction.json").read_text())["under"]["seed"])
-    assert len(seeds) == 2
-
-
-@pytest.mark.parametrize(("outcome", "status"), EXIT)
-def test_a_run_is_judged_again(appbed: Appbed, registered: dict[str, Any], outcome: Outcome, status: int) -> None:
-    (ran,) = appbed("run", "one", "--json").json
-    registered["one"] = judging(outcome)
-    assert appbed("check", ran["evidence"]).status == status
-    again = appbed("check", ran["evidence"], "--json")
-    assert (again.status, again.json["outcome"]) == (status, outcome.value)
-
-
-@pytest.mark.parametrize("text", ["[/etc/hosts]", "[root, edu]", "[red]"])
-def test_brackets_are_shown_as_they_are(appbed: Appbed, registered: dict[str, Any], text: str) -> None:
-    findings = (Finding("w" + text, "e" + text, "s" + text, Outcome.PASSED),)
-    registered["one"] = replace(SMALL_ONE, check=lambda found: Verdict(Outcome.PASSED, "b" + text, findings))
-    done = appbed("run", "one")
-    assert done.status == 0
-    for letter in "wesb":
-        assert letter + text in done.out
-
-
 # ---- the machine
 
 
@@ -311,113 +207,3 @@ def test_doctor_fails_when_a_check_does(
 
 
 appbed_doctor = appbed.engine.doctor
-
-
-# ---- Ctrl-C
-
-
-def test_ctrl_c_is_said_and_nothing_is_left(appbed: Appbed, engine: FakeEngine, small: Path) -> None:
-    engine.on_call = lambda call: call == "start one" and os.kill(os.getpid(), signal.SIGINT)
-    done = appbed("up", str(small))
-    assert (done.status, done.complaint) == (130, "interrupted; what was begun was taken down")
-    assert engine.instances() == []
-
-
-def test_the_end_of_the_session_is_a_ctrl_c(appbed: Appbed, engine: FakeEngine, small: Path) -> None:
-    """SIGTERM, from a terminal that is closed or `timeout`."""
-    engine.on_call = lambda call: call == "start one" and os.kill(os.getpid(), signal.SIGTERM)
-    assert appbed("up", str(small)).status == 130
-    assert engine.instances() == []
-
-
-def test_ctrl_c_while_up_asks_what_is_up_leaves_nothing(appbed: Appbed, engine: FakeEngine, small: Path) -> None:
-    asked: list[str] = []
-
-    def interrupt(call: str) -> None:
-        asked.extend([call] if call == "send" else [])
-        if len(asked) == 2:  # the first waits until all are ready
-            asked.append("")
-            os.kill(os.getpid(), signal.SIGINT)
-
-    engine.on_call = interrupt
-    done = appbed("up", str(small))
-    assert done.status == 130
-    assert engine.instances() == []
-
-
-def test_ctrl_c_does_not_stop_down(appbed: Appbed, up: FakeEngine) -> None:
-    up.on_call = lambda call: call == "remove one" and os.kill(os.getpid(), signal.SIGINT)
-    appbed("down")
-    up.on_call = lambda call: None
-    assert up.instances() == []
-
-
-# ---- errors
-
-
-def test_a_defect_of_ours_is_one_line_that_says_so(appbed: Appbed, engine: FakeEngine) -> None:
-    engine.fail("instances", ZeroDivisionError("division by zero"))
-    done = appbed("ps")
-    assert (done.status, done.complaint) == (
-        3,
-        "defect: ZeroDivisionError: division by zero; repeat with --debug and report it",
-    )
-
-
-@pytest.mark.parametrize(
-    ("error", "status"), [(EngineError("gone"), 3), (InputError("gone"), 2), (ZeroDivisionError("gone"), 3)]
-)
-def test_with_debug_the_stack_is_shown_before_the_line(
-    appbed: Appbed, engine: FakeEngine, error: Exception, status: int
-) -> None:
-    engine.fail("instances", error)
-    done = appbed("ps", "--debug")
-    assert done.status == status
-    assert done.err.startswith("Traceback")
-    assert f"{type(error).__name__}: gone" in done.err
-    assert done.err.splitlines()[-1].startswith("appbed: ")
-
-
-def python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "appbed.cli", *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-
-
-def test_a_stack_trace_is_shown_with_debug_and_only_then() -> None:
-    plain, debug = python("up", "internett"), python("--debug", "up", "internett")
-    assert "Traceback" not in plain.stderr
-    assert plain.stderr.count("\n") == 1
-    assert debug.stderr.startswith("Traceback")
-    assert "InputError: no topology 'internett'; did you mean internet?" in debug.stderr
-    assert plain.returncode == debug.returncode == 2
-
-
-def test_every_command_explains_itself(appbed: Appbed) -> None:
-    top = appbed("--help")
-    assert top.status == 0
-    for command in (
-        "doctor",
-        "setup",
-        "list",
-        "up",
-        "down",
-        "ps",
-        "exec",
-        "logs",
-        "link",
-        "capture",
-        "run",
-        "check",
-        "gc",
-    ):
-        assert command in top.out
-        shown = appbed(command, "--help")
-        assert (shown.status, shown.err) == (0, "")
-        assert "Usage: " in shown.out
-
-
-def test_without_a_command_the_help_is_shown(appbed: Appbed) -> None:
-    done = appbed()
-    assert done.status == 2
-    assert "Usage: " in done.out + done.err
-    assert "Traceback" not in done.err

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appbed import units
@@ -40,7 +38,7 @@ def x_links(draw: st.DrawFn) -> dict[str, object]:
     if draw(st.booleans()):
         said["rate"] = f"{draw(st.integers(1, 10_000))}mbit"
         if draw(st.booleans()):
-            said["queue"] = draw(st.one_of(st.integers(1, 5000), st.integers(20, 999).map(lambda ms: f"{ms}ms")))
+            said["queue"] = draw(st.one_of(st.integers(1, 5000), st.integers(20, 5000).map(lambda ms: f"{ms}ms")))
     if draw(st.booleans()):
         said["state"] = draw(st.sampled_from(["up", "down"]))
     if draw(st.booleans()):
@@ -51,29 +49,27 @@ def x_links(draw: st.DrawFn) -> dict[str, object]:
 @given(x_links())
 def test_what_an_impairment_says_of_itself_reads_back_as_the_same(said: dict[str, object]) -> None:
     it = parse(said, PLACE)
-    again = parse(it.settings(), PLACE)
-    assert again.settings() == it.settings()
-    for field in fields(Impairment):
-        before, after = getattr(it, field.name), getattr(again, field.name)
-        assert after == (pytest.approx(before, rel=1e-9) if isinstance(before, float) else before), field.name
+    assert parse(it.settings(), PLACE) == it
 
 
-@pytest.mark.parametrize("text", ["0.7ms", "1001.1ms"])
-def test_what_an_impairment_says_of_itself_is_exactly_the_same(text: str) -> None:
+@pytest.mark.parametrize("text", ["0.7ms", "1001.1ms", "0.1us", "1.0000000001s"])
+def test_no_digit_is_lost_on_the_way_to_the_relay(text: str) -> None:
     it = parse({"delay": text}, PLACE)
     assert parse(it.settings(), PLACE) == it
 
 
 @given(x_links(), x_links())
+@settings(max_examples=25)
 def test_a_link_survives_being_written(up: dict[str, object], down: dict[str, object]) -> None:
     link = resolve(PLACE, {"up": up, "down": down})
-    assert resolve(PLACE, link.settings()).settings() == link.settings()
+    assert resolve(PLACE, link.settings()) == link
 
 
 @given(x_links())
+@settings(max_examples=25)
 def test_changing_nothing_changes_nothing(said: dict[str, object]) -> None:
     link = resolve(PLACE, said)
-    assert change(link, {}, PLACE).settings() == link.settings()
+    assert change(link, {}, PLACE) == link
 
 
 def test_every_setting_is_read_into_its_field() -> None:

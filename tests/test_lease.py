@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appbed import lease
@@ -24,6 +24,7 @@ routes = st.lists(
 
 
 @given(routes)
+@settings(max_examples=25)
 def test_what_is_leased_overlaps_no_route(taken: list[IPv4Network]) -> None:
     free = lease.free(taken)
     for net in lease.CHOICES:

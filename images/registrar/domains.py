@@ -28,7 +28,9 @@ def domain(text: str) -> str:
     """A domain directly below a top-level domain, in small letters without a final dot."""
     name = _name(text)
     if name.count(".") != 1:
-        raise WrongInput(f"{name}: a registrar sells names directly below a top-level domain, such as networkutopia.com")
+        raise WrongInput(
+            f"{name}: a registrar sells names directly below a top-level domain, such as networkutopia.com"
+        )
     return name
 
 
@@ -47,7 +49,9 @@ def name_servers(name: str, given: Sequence[tuple[str, str]], net: IPv4Network) 
             if values.count(value) > 1:
                 raise WrongInput(f"{name}: two name servers have the {what} {value}; they would fail together")
     if not 2 <= len(servers) <= _MOST:
-        raise WrongInput(f"{name}: has {len(servers)} name server{'s'[: len(servers) != 1]}, needs 2 to {_MOST}: a primary and a secondary")
+        raise WrongInput(
+            f"{name}: has {len(servers)} name server{'s'[: len(servers) != 1]}, needs 2 to {_MOST}: a primary and a secondary"
+        )
     return servers
 
 

@@ -227,7 +227,5 @@ def _delegation(reply: dns.message.Message, name: str) -> tuple[NameServer, ...]
 def _primary(zone: str, servers: Sequence[Server]) -> Server:
     """Updates go to the server that the SOA record names (RFC 2136, section 4.3)."""
     reply = _ask(servers[0], zone, "SOA")
-    primaries = {
-        str(rrset[0].mname).rstrip(".").lower() for rrset in reply.answer if rrset.rdtype == dns.rdatatype.SOA
-    }
+    primaries = {str(rrset[0].mname).rstrip(".").lower() for rrset in reply.answer if rrset.rdtype == dns.rdatatype.SOA}
     return next((server for server in servers if server.name in primaries), servers[0])

@@ -99,7 +99,9 @@ def undone(engine: Engine, instance: str) -> Iterator[None]:
         try:
             take_down(engine, instance)
         except AppbedError as also:
-            raise StartError(f"{error or type(error).__name__}; and then {also.message}", remedy=also.remedy) from error
+            raise StartError(
+                f"{str(error) or type(error).__name__}; and then {also.message}", remedy=also.remedy
+            ) from error
         raise
 
 

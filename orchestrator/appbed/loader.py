@@ -6,6 +6,7 @@ result equal to `docker compose config` for every topology in compose/.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ class Document:
         return f"{file}: {'.'.join(path)}"
 
 
-class _Yaml(yaml.SafeLoader):
+class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML as Compose reads it: `on`, `off`, `yes`, `no` are words, 10:20 is no number."""
 
 
@@ -184,8 +185,11 @@ def _read(path: Path, needed_by: str = "") -> dict[str, Any]:
             str(path), f"cannot be read: {reason}" + (f" (needed by {needed_by})" if needed_by else "")
         ) from None
     try:
-        data = yaml.load(text, Loader=_Yaml)
-        _refuse_strays(text, path)
+        data = _parsed(text)
+        if stray := _stray(text):
+            raise TopologyError(
+                f"{path}: {stray}", "unknown key", choices=["x-testbed", "x-… that holds an anchor (&name)"]
+            )
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         said = " ".join(str(error).split())
         raise TopologyError(str(path), f"is not YAML: {said}") from None
@@ -194,22 +198,28 @@ def _read(path: Path, needed_by: str = "") -> dict[str, Any]:
     return {str(key): value for key, value in data.items()}
 
 
-def _refuse_strays(text: str, path: Path) -> None:
-    """A top-level `x-` key is `x-testbed` or the home of an anchor; anything else is a slip of the pen."""
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> Any:
+    """The raw data; nobody may change it, `_interpolated` makes the copy that is worked on. Parts are included many times."""
+    return yaml.load(text, Loader=_Yaml)
+
+
+@functools.lru_cache(maxsize=64)
+def _stray(text: str) -> str:
+    """The first top-level `x-` key that is neither `x-testbed` nor the home of an anchor: a slip of the pen."""
     depth, key, at_key = 0, "", True
     for event in yaml.parse(text, Loader=_Yaml):
         if depth == 1 and isinstance(event, yaml.NodeEvent):
             if at_key and isinstance(event, yaml.ScalarEvent):
                 key = event.value
             elif key.startswith("x-") and key != "x-testbed" and not event.anchor:
-                raise TopologyError(
-                    f"{path}: {key}", "unknown key", choices=["x-testbed", "x-… that holds an anchor (&name)"]
-                )
+                return key
             at_key = not at_key
         if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             depth += 1
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             depth -= 1
+    return ""
 
 
 def _interpolated(value: Any, environment: Mapping[str, str], path: Path) -> Any:

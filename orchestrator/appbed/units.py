@@ -17,6 +17,8 @@ _TIME_MS = {"us": "1e-3", "µs": "1e-3", "usec": "1e-3", "ms": "1", "msec": "1",
 _RATE_BIT = {"bit": "1", "kbit": "1e3", "mbit": "1e6", "gbit": "1e9"}
 _RATE_BIT |= {"bps": "8", "kbps": "8e3", "mbps": "8e6", "gbps": "8e9"}
 _SIZE_BYTES = {"b": "1", "kb": "1e3", "mb": "1e6", "gb": "1e9", "kib": "1024", "mib": "1048576", "gib": "1073741824"}
+LONGEST_MS = 3.6e6
+SLOWEST_BIT, FASTEST_BIT = 1.0, 1e12
 _DIGITS = 18  # more than any count here can mean; int() itself refuses thousands
 
 
@@ -33,7 +35,10 @@ class Queue:
 
 def duration_ms(text: object) -> float:
     """Milliseconds of "20ms", "1.5s", "250us" or 0."""
-    return _read(text, _TIME_MS, "a time", "20ms, 1.5s, 250us")
+    value = _read(text, _TIME_MS, "a time", "20ms, 1.5s, 250us")
+    if value > LONGEST_MS:
+        raise UnitError(f"{text!r} is too long for a link", remedy="the longest time is an hour: 3600s")
+    return value
 
 
 def share_pct(text: object) -> float:
@@ -49,6 +54,8 @@ def rate_bit(text: object) -> float:
     value = _read(text, _RATE_BIT, "a rate", "10mbit, 56kbit, 1gbit (tc's words: mbps means megabytes per second)")
     if value <= 0:
         raise UnitError(f"{text!r} is no rate", remedy="a link that carries nothing is `state: down`")
+    if not SLOWEST_BIT <= value <= FASTEST_BIT:
+        raise UnitError(f"{text!r} is no rate a link can have", remedy="write one from 1bit to 1000gbit")
     return value
 
 
@@ -113,12 +120,20 @@ def _read(text: object, units: dict[str, str], what: str, examples: str) -> floa
     found = _NUMBER.fullmatch(str(text))
     if not found:
         raise UnitError(f"{str(text)[:80]!r} is not {what}", remedy=f"write it with its unit: {examples}")
-    number, unit = Decimal(found[1]), found[2].lower()
+    try:
+        number, unit = Decimal(found[1]), found[2].lower()
+    except ArithmeticError:
+        raise UnitError(
+            f"{str(text)[:80]!r} is too large for {what}", remedy=f"write it with its unit: {examples}"
+        ) from None
     if not unit and number != 0:
         raise UnitError(f"{text!r} has no unit", remedy=f"write it with its unit: {examples}")
     if unit and unit not in units:
         raise UnitError(f"{text!r} is not {what}: unit {found[2]!r} unknown", remedy=f"write it as {examples}")
-    value = float(number * Decimal(units[unit])) if unit else 0.0
+    try:
+        value = float(number * Decimal(units[unit])) if unit else 0.0
+    except ArithmeticError:
+        value = math.inf
     if not math.isfinite(value):
         raise UnitError(f"{str(text)[:80]!r} is too large for {what}", remedy=f"write it with its unit: {examples}")
     return value

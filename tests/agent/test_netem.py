@@ -91,7 +91,9 @@ def test_a_full_queue_fits_beside_all_full_frames_on_the_way(queue: int, delay_m
 
 
 @pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="defect: of small frames the way holds more than is counted"
+    strict=True,
+    raises=AssertionError,
+    reason="netem has one limit for the way and the queue; sized for full frames, or a queue of full ones would hold a second",
 )
 def test_the_smallest_frames_on_the_way_leave_room_for_the_queue() -> None:
     """Frames of 60 bytes at 10 Mbit/s: 2 083 are on a way of 100 ms, and 100 more may wait, as with the relay."""

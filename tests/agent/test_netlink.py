@@ -226,19 +226,19 @@ def test_an_interface_that_appears_is_told(namespace: Namespace) -> None:
 
 @pytest.mark.root
 def test_offloads_are_off_afterwards(namespace: Namespace) -> None:
-    """ethtool's questions: tx checksum, scatter-gather, TSO, GSO, GRO."""
+    """Tx checksum, scatter-gather, TSO, GSO, GRO: ethtool's numbers to ask for each and to set it."""
+    offloads = {0x16: 0x17, 0x18: 0x19, 0x1E: 0x1F, 0x23: 0x24, 0x2B: 0x2C}
     with namespace.within(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as inside:
 
-        def said() -> list[int]:
-            answers = []
-            for question in (0x16, 0x18, 0x1E, 0x23, 0x2B):
-                value = array.array("I", [question, 0])
-                fcntl.ioctl(inside, 0x8946, struct.pack("16sP16x", b"eth0", value.buffer_info()[0]))
-                answers.append(value[1])
-            return answers
+        def ethtool(command: int, value: int = 0) -> int:
+            said = array.array("I", [command, value])
+            fcntl.ioctl(inside, 0x8946, struct.pack("16sP16x", b"eth0", said.buffer_info()[0]))
+            return said[1]
 
-        assert any(said()), "a veth has them on at first"
+        for switch in offloads.values():
+            ethtool(switch, 1)
+        assert [ethtool(question) for question in offloads] == [1] * 5
         netlink.offloads_off(inside, "eth0")
-        assert said() == [0] * 5
+        assert [ethtool(question) for question in offloads] == [0] * 5
         with pytest.raises(OSError, match="No such device"):
             netlink.offloads_off(inside, "eth9")

@@ -97,7 +97,9 @@ class TestFiles:
         assert said == hashlib.sha256(whole[:size]).hexdigest() == load("content").sha256(path)
 
     def test_no_room_is_said_before_anything_is_written(self, load: Any, tmp_path: Path) -> None:
-        with pytest.raises(load("control").Refused, match="the disk is full: [0-9]+ bytes are needed, [0-9]+ are free"):
+        with pytest.raises(
+            load("control").Refused, match=r"the disk is full: [0-9]+ bytes are needed, [0-9]+ are free"
+        ):
             load("content").write(tmp_path / "file", 1 << 60, "demo")
         assert list(tmp_path.iterdir()) == []
 
@@ -165,7 +167,7 @@ class TestControl:
         assert capsys.readouterr().err == "leave: this peer is in no swarm\n"
 
     def test_a_peer_that_is_not_there_is_said(self, control: Any) -> None:
-        with pytest.raises(SystemExit, match="^status: the peer does not answer: "):
+        with pytest.raises(SystemExit, match=r"^status: the peer does not answer: "):
             control.ask("status")
 
 
@@ -202,7 +204,7 @@ class TestTorrents:
         "given", [b"", b"hello", b"{}", b'{"torrent": 1}', b"[1]", b"\xff\xfe", b"d4:infodee", b"ZDA="]
     )
     def test_what_is_no_torrent_file_is_said_to_be_none(self, torrent: Any, load: Any, given: bytes) -> None:
-        with pytest.raises(load("control").Refused, match="^this is not a torrent file: "):
+        with pytest.raises(load("control").Refused, match=r"^this is not a torrent file: "):
             torrent.read(given)
 
     def test_chokes_are_read_from_the_log(self, load: Any) -> None:

@@ -71,9 +71,13 @@ def delegations() -> Iterator[tuple[Zone, Name]]:
 DELEGATIONS = [pytest.param(parent, name, id=str(name)) for parent, name in delegations()]
 
 
+pytestmark = pytest.mark.thorough  # each test runs the nameserver's own `render`
+UNREGISTERED = {dns.name.from_text("networkutopia.com")}  # served all along, delegated once somebody registers it
+
+
 def test_every_zone_but_the_root_is_delegated_and_every_delegation_has_its_zone() -> None:
     assert len(zones()) == len(TEMPLATES)
-    assert {name for _, name in delegations()} == set(zones()) - {dns.name.root}
+    assert {name for _, name in delegations()} == set(zones()) - {dns.name.root} - UNREGISTERED
 
 
 @pytest.mark.parametrize(("parent", "name"), DELEGATIONS)
@@ -104,7 +108,7 @@ def test_a_zones_own_servers_have_an_address_in_it(zone: Zone) -> None:
 
 
 def test_every_address_has_its_name_in_the_reverse_zone_and_nothing_else_has() -> None:
-    forward = [zone for name, zone in zones().items() if name != REVERSE]
+    forward = [zone for name, zone in zones().items() if name not in {REVERSE, *UNREGISTERED}]
     named = {pair for zone in forward for pair in addresses(zone) if not pair[0].is_subdomain(REVERSE)}
     records = zones()[REVERSE].iterate_rdatas(dns.rdatatype.PTR)
     pointers = {(dns.name.from_text(str(data)), owner) for owner, _, data in records}
@@ -158,7 +162,9 @@ def test_in_the_recursive_chain_every_delegation_is_forwarded(tmp_path: Path) ->
     assert render(tmp_path, ZONES="edu", RECURSION="yes").returncode == 0
     configuration = (tmp_path / "named.conf").read_text()
     assert 'zone "umass.edu." { type forward; forward only; forwarders { 10.77.3.31; 10.77.3.39; }; };' in configuration
-    assert configuration.count("type forward;") == 2
+    assert configuration.count("type forward;") == len(
+        [name for parent, name in delegations() if str(parent.origin) == "edu."]
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,35 +25,39 @@ class Frame:
 Mutation = Callable[[list[Frame]], Iterable[Frame]]
 
 
-def evidence(scenario: str, to: Path, mutation: Mutation = lambda frames: frames) -> Path:
-    """A run's folder below `to`, its capture passed through `mutation`."""
+def evidence(scenario: str, to: Path, mutation: Mutation = lambda frames: frames, file: str = "capture.pcapng") -> Path:
+    """A run's folder below `to` with one capture file, passed through `mutation`."""
     folder = to / scenario
     folder.mkdir()
-    for file in (SAVED / scenario).iterdir():
-        if file.suffix != ".xz":
-            shutil.copy(file, folder)
-    capture = Capture.open(lzma.decompress((SAVED / scenario / "capture.pcapng.xz").read_bytes()))
+    for saved in (SAVED / scenario).iterdir():
+        if saved.suffix != ".xz":
+            shutil.copy(saved, folder)
+    capture = _saved(scenario, file)
     names = [point.name for point in capture.points]
     index = capture.index
     frames = [Frame(names[index.points[row]], index.times[row], index.frame(row)) for row in index.order]
+    lengths = dict(zip(frames, (index.lengths[row] for row in index.order), strict=True))
     kept = list(mutation(frames))
-    with (folder / "capture.pcapng").open("wb") as file:
-        writer = pcapng.Writer(file, "mutants")
-        present = {frame.point for frame in kept} or set(names)
+    present = {frame.point for frame in kept} or set(names)
+    with (folder / file).open("wb") as out:
+        writer = pcapng.Writer(out, "mutants")
         numbers = {}
         for point in capture.points:
             if point.name in present:
                 described = pcapng.Point(point.name, point.address, point.comment)
                 numbers[point.name] = writer.point(described, 262_144)
         for frame in kept:
-            writer.frame(numbers[frame.point], frame.time_ns, frame.data, len(frame.data))
+            writer.frame(numbers[frame.point], frame.time_ns, frame.data, lengths.get(frame, len(frame.data)))
         writer.close()
     return folder
 
 
-def points(scenario: str) -> list[str]:
-    capture = Capture.open(lzma.decompress((SAVED / scenario / "capture.pcapng.xz").read_bytes()))
-    return [point.name for point in capture.points]
+def _saved(scenario: str, file: str) -> Capture:
+    return Capture.open(lzma.decompress((SAVED / scenario / f"{file}.xz").read_bytes()))
+
+
+def points(scenario: str, file: str = "capture.pcapng") -> list[str]:
+    return [point.name for point in _saved(scenario, file).points]
 
 
 def nothing(frames: list[Frame]) -> list[Frame]:

@@ -67,10 +67,8 @@ def read(environment: Mapping[str, str]) -> Settings:
 
 def for_libtorrent(settings: Settings) -> dict[str, object]:
     """What differs from libtorrent's own choice, and why."""
-    if settings.unchoke_slots is None:
-        slots = -1
-    else:
-        slots = settings.unchoke_slots + (settings.unchoke_slots > 0)  # it counts the optimistic one among them
+    wanted = settings.unchoke_slots
+    slots = -1 if wanted is None else wanted + (wanted > 0)  # libtorrent counts the optimistic one among them
     return {
         "listen_interfaces": f"0.0.0.0:{PORT}",
         "listen_queue_size": 128,  # a swarm starts at one moment; at 5, connections wait for TCP's second attempt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import select
@@ -116,10 +117,8 @@ class Swarm:
     # What libtorrent reports
 
     def take_alerts(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self.alerts_wait, 4096)
-        except BlockingIOError:
-            pass
         for alert in self._session.pop_alerts():
             if isinstance(alert, lt.listen_failed_alert):
                 print(f"peer: cannot listen: {alert.message()}", file=sys.stderr)

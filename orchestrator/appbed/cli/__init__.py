@@ -11,12 +11,12 @@ from typing import NoReturn
 
 import typer
 
-from appbed.cli import lab, links, machine, runs
+from appbed.cli import lab, links, machine, packets, runs
 from appbed.cli.app import Interrupted, app, capture_app, link_app
 from appbed.cli.show import complain, say_wrong
 from appbed.errors import AppbedError
 
-__all__ = ["lab", "links", "machine", "main", "runs"]
+__all__ = ["lab", "links", "machine", "main", "packets", "runs"]
 INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 
 app.add_typer(link_app, name="link", rich_help_panel="Links and packets")

@@ -51,15 +51,18 @@ def up(
     """Bring a topology up and wait until every host is ready."""
     from appbed.bringup import undone
     from appbed.lab import Lab
+    from appbed.topology import load as parse
 
+    file, back_end = places.topology_file(topology), checked_links(links)
+    parse(file, os.environ, *(over or ()))  # what a person wrote comes first, also where no engine is
     with spinner(f"up {topology}") as say, ExitStack() as undo:
         engine = open_engine()
         lab = Lab.up(
-            places.topology_file(topology),
+            file,
             engine,
             name=name,
             overrides=over or (),
-            links=checked_links(links),
+            links=back_end,
             net=os.environ.get("APPBED_NET") or None,
             timeout_s=timeout,
             lives_on=True,

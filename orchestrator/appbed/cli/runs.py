@@ -31,11 +31,11 @@ def run(
 
     from appbed import runner, scenario
 
-    chosen = scenario.select(what)
+    chosen, back_end = scenario.select(what), checked_links(links)
     number = secrets.randbelow(2**31) if seed is None else seed
     finished = []
     with spinner("run") as say:
-        for ran in runner.run(chosen, open_engine(), places.runs(), seed=number, links=checked_links(links), say=say):
+        for ran in runner.run(chosen, open_engine(), places.runs(), seed=number, links=back_end, say=say):
             finished.append(ran)
             if not as_json:
                 _show_verdict(ran.name, ran.scenario.about, ran.verdict, ran.folder)

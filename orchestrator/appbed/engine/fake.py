@@ -107,6 +107,8 @@ class FakeEngine:
         with self._call("create"):
             environment = {**os.environ, "COMPOSE_PROJECT_NAME": project.name, **project.environment}
             document = loader.load(project.files[0], environment, *project.files[1:])
+            if project.name in self._labs:
+                raise EngineError(f"network {project.name} exists with other addresses and needs to be removed")
             lab = self._labs[project.name] = _Lab(project, document, tuple(topology.resolve(document).networks))
             if _net(lab) in self.raced:  # the networks before the one that is taken stay, as with Compose
                 raise AddressTaken(f"Pool overlaps with other one on this address space: {_net(lab)}")

@@ -1,4 +1,4 @@
-"""The chapter in one walk: names, the web and its cache, mail, and a swarm; every claim read from packets."""
+"""The chapter in one walk: names, the web and its cache, mail, a registrar, and a swarm; every claim read from packets."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 from appbed.evidence import Evidence, Recorder
 from appbed.lab import Lab
 from appbed.scenario import Conditions, Scenario
-from appbed.scenarios.tour_parts import mail, swarm, web
+from appbed.scenarios.tour_parts import mail, registration, swarm, web
 from appbed.verdict import Verdict, judged
 
-PARTS = {"web": web, "mail": mail, "swarm": swarm}
+PARTS = {"web": web, "mail": mail, "registration": registration, "swarm": swarm}
 
 
 def predict(conditions: Conditions) -> dict[str, Any]:
@@ -29,13 +29,23 @@ def check(evidence: Evidence) -> Verdict:
 
 
 SCENARIO = Scenario(
-    about="names from the root down, a page through the cache, mail read three ways, a file in a swarm",
+    about="names from the root down, a page through the cache, mail read three ways, a name registered, a file in a swarm",
     topology="internet",
     predict=predict,
     run=run,
     check=check,
-    claims=("D6", "W1", "W11", "W13", "M1", "M6", "P4"),
+    claims=("D6", "W1", "W11", "W13", "M1", "M6", "D14", "P4"),
     links={web.ACCESS: {"delay": "30ms", "loss": "1%", "rate": "10mbit"}},
-    capture=("client", "client-2", "dns", "proxy", "gateway@access", "access", "mail-crepes", "mail-hamburger"),
-    roles=("client", "resolver", "proxy", "web", "mail", "webmail", "tracker", "peer"),
+    capture=(
+        "client",
+        "client-2",
+        "dns",
+        "proxy",
+        "gateway@access",
+        "access",
+        "mail-crepes",
+        "mail-hamburger",
+        "registrar",
+    ),
+    roles=("client", "resolver", "proxy", "web", "mail", "webmail", "registrar", "tracker", "peer"),
 )

@@ -62,7 +62,17 @@ def send(lab: Lab, made: EmailMessage, host: str, server: str) -> None:
     password = lab.exec(host, "/appbed/password", sender.partition("@")[0]).stdout.strip()
     login = ("--auth", "PLAIN", "--auth-user", sender, "--auth-password", password)
     envelope = ("--from", sender, "--to", str(made["To"]), "--data", "-")
-    lab.exec("client", "swaks", "--server", f"{server}:587", *login, *envelope, stdin=made.as_string())
+    lab.exec(
+        "client",
+        "swaks",
+        "--helo",
+        f"[{lab.topology.host('client').address}]",
+        "--server",
+        f"{server}:587",
+        *login,
+        *envelope,
+        stdin=made.as_string(),
+    )
 
 
 def mailbox(lab: Lab, host: str, user: str) -> list[dict[str, Any]]:
@@ -94,6 +104,9 @@ def _dialogue(evidence: Evidence, expected: dict[str, Any], window: tuple[float,
     yield finding("mail: connections between the servers", wanted, len(pushed), len(pushed) == wanted)
     verbs = list(pushed[0].verbs) if pushed else []
     yield finding("mail: commands", " ".join(expected["dialogue"]), " ".join(verbs), verbs == expected["dialogue"])
+    received = within(evidence.capture.smtp("host:mail-hamburger"), window)
+    taken = sum(each.accepted for dialogue in received if dialogue.client.host == crepes for each in dialogue.messages)
+    yield finding("mail: messages the receiver's server took", 1, taken, taken == 1)
     seven = [each.is_seven_bit for dialogue in pushed for each in dialogue.messages]
     yield finding(
         "mail: octets above 127 on the wire",

@@ -41,7 +41,7 @@ def run(lab: Lab, record: Recorder) -> None:
     made = json.loads(torrent)
     lab.exec("tracker", "/appbed/allow", made["info_hash"])
     file = record.folder / "swarm.pcapng"
-    with lab.capture(file, SEED, *PEERS, snaplen=128):
+    with lab.capture(file, SEED, *PEERS, snaplen=66):
         for host in (SEED, *PEERS):
             lab.exec(host, "/appbed/join", stdin=torrent)
         lab.until(
