@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import typer.main
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Result:
 
 
 Appbed = Callable[..., Result]
+# The library reads all signatures anew for every command line; once is enough for a process.
+get_command = functools.cache(typer.main.get_command)
 
 
 def runner(capsys: pytest.CaptureFixture[str]) -> Appbed:

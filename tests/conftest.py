@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.main
 from hypothesis import settings
 
 from appbed import evidence
@@ -16,7 +17,7 @@ from appbed.engine import docker
 from appbed.engine.fake import FakeEngine
 from appbed.evidence import Recorder
 from appbed.lab import Lab
-from command_line import Appbed, runner
+from command_line import Appbed, get_command, runner
 from small_lab import write_small
 
 # The same examples in every run and no database of old ones: a test that passes here passes everywhere.
@@ -63,6 +64,7 @@ def appbed(
 ) -> Iterator[Appbed]:
     """The command line on the engine in memory, given in a folder of its own."""
     monkeypatch.setattr(docker, "DockerEngine", lambda: engine)
+    monkeypatch.setattr(typer.main, "get_command", get_command)
     monkeypatch.chdir(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     yield runner(capsys)

@@ -50,8 +50,9 @@ SOURCES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
 @cache
-def tree(module: str) -> ast.Module:
-    return ast.parse(SOURCES[module].read_text(encoding="utf-8"))
+def nodes(module: str) -> tuple[ast.AST, ...]:
+    """Every node of its syntax tree."""
+    return tuple(ast.walk(ast.parse(SOURCES[module].read_text(encoding="utf-8"))))
 
 
 def part(module: str) -> str:
@@ -66,7 +67,7 @@ def imports(module: str) -> frozenset[str]:
     """Modules named in its imports, wherever they stand; `from appbed import lab` names appbed.lab."""
     package = module if SOURCES[module].name == "__init__.py" else module.rpartition(".")[0]
     found = set()
-    for node in ast.walk(tree(module)):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -92,7 +93,7 @@ def reached(module: str) -> frozenset[str]:
 
 def calls(module: str) -> Iterator[tuple[int, str]]:
     """(line, "os.fork") of every use of an attribute of a name, and of every name called."""
-    for node in ast.walk(tree(module)):
+    for node in nodes(module):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             yield node.lineno, f"{node.value.id}.{node.attr}"
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -138,7 +139,7 @@ def test_only_engine_and_agent_start_processes() -> None:
         for owner, names in STARTING.items():
             assert not {f"{owner.rpartition('.')[2]}.{name}" for name in names} & used, module
         assert not [name for name in used if name.startswith(("os.exec", "os.spawn"))], module
-        for node in ast.walk(tree(module)):
+        for node in nodes(module):
             if isinstance(node, ast.ImportFrom) and node.module in STARTING:
                 assert not STARTING[node.module] & {alias.name for alias in node.names}, module
 
@@ -160,7 +161,7 @@ def test_scenarios_know_labs_and_nothing_above_or_behind_them() -> None:
 
 def test_no_shell_reads_a_command() -> None:
     for module in SOURCES:
-        for node in ast.walk(tree(module)):
+        for node in nodes(module):
             if isinstance(node, ast.keyword) and node.arg == "shell":
                 assert isinstance(node.value, ast.Constant), module
                 assert node.value.value is False, module

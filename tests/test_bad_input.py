@@ -88,7 +88,6 @@ def test_an_unknown_topology(appbed: Appbed, engine: FakeEngine) -> None:
     assert engine.calls == []
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="defect: the engine is opened before the words are read")
 @pytest.mark.parametrize("words", [["internett"], ["web", "--links", "fast"]])
 def test_what_a_person_wrote_is_told_also_where_no_engine_is(
     appbed: Appbed, monkeypatch: pytest.MonkeyPatch, words: list[str]

@@ -31,9 +31,13 @@ class Counters:
 
 
 class Direction:
-    """The state of one direction. Times are integers in ns of one monotonic clock."""
+    """The state of one direction. Times are integers in ns of one monotonic clock.
 
-    def __init__(self, impairment: Impairment) -> None:
+    `stream` names the direction: with one seed for a whole lab, every direction of every cable has random numbers of its own.
+    """
+
+    def __init__(self, impairment: Impairment, stream: str = "") -> None:
+        self._stream = stream
         self.counters = Counters()
         self._departures: deque[int] = deque()
         self._busy_until = 0
@@ -43,7 +47,8 @@ class Direction:
     def set(self, impairment: Impairment) -> None:
         """New settings from the next frame on; frames inside keep their times. A seed starts its sequence again."""
         self._it = impairment
-        self._random = random.Random(impairment.seed)
+        seed = impairment.seed
+        self._random = random.Random(None if seed is None else f"{seed} {self._stream}")
         self._bad = self._bad and impairment.seed is None
         self._delay_ns = round(impairment.delay_ms * 1e6)
         self._jitter_ns = round(impairment.jitter_ms * 1e6)

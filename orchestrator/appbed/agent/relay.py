@@ -38,13 +38,19 @@ _BATCH = 64  # frames taken from one end before the others and the clock get the
 class Cable:
     """One plugged-in cable: both ends, both directions."""
 
-    def __init__(self, name: str, veth: int, veth_name: str, bridge: int, link: Link, netlink: Netlink) -> None:
-        self.name = name
-        self.up = Direction(link.up)
-        self.down = Direction(link.down)
+    def __init__(self, request: dict[str, Any], netlink: Netlink) -> None:
+        link, veth, bridge, attachment = (
+            _link(request["link"]),
+            request["veth"],
+            request["bridge"],
+            request["attachment"],
+        )
+        self.name = name = request["name"]
+        self.up = Direction(link.up, f"{attachment} up")
+        self.down = Direction(link.down, f"{attachment} down")
         self.tap = _tap(name)
         try:
-            self.veth = _packet_socket(veth_name)
+            self.veth = _packet_socket(request["veth_name"])
             tap = socket.if_nametoindex(name)
             netlink.quiet_ipv6(tap)
             netlink.quiet_ipv6(veth)
@@ -141,14 +147,7 @@ class Relay:
     def _command(self, request: dict[str, Any]) -> dict[str, Any]:
         match request["op"]:
             case "plug":
-                cable = Cable(
-                    request["name"],
-                    request["veth"],
-                    request["veth_name"],
-                    request["bridge"],
-                    _link(request["link"]),
-                    self._netlink,
-                )
+                cable = Cable(request, self._netlink)
                 self._cables[cable.name] = cable
                 for fd, is_tap in ((cable.tap, True), (cable.veth.fileno(), False)):
                     self._ends[fd] = (cable, is_tap)

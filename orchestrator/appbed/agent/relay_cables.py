@@ -23,6 +23,7 @@ class RelayCables:
         self._ask(
             op="plug",
             name=port.name,
+            attachment=port.attachment,
             veth=port.veth,
             veth_name=port.veth_name,
             bridge=port.bridge,

@@ -13,7 +13,7 @@ import typer
 
 from appbed.cli import lab, links, machine, packets, runs
 from appbed.cli.app import Interrupted, app, capture_app, link_app
-from appbed.cli.show import complain, say_wrong
+from appbed.cli.show import complain, out, say_wrong
 from appbed.errors import AppbedError
 
 __all__ = ["lab", "links", "machine", "main", "packets", "runs"]
@@ -51,6 +51,9 @@ def _told(error: Exception) -> int:
     if isinstance(error, AppbedError):
         say_wrong(error)
         return error.exit_code
+    if type(error).__name__ == "NoArgsIsHelpError":  # a command without its words asks what there is
+        out.print(str(error))
+        return 2
     if shown := getattr(error, "format_message", None):  # a usage error of the library's
         context = getattr(error, "ctx", None)
         say_wrong(shown() + (f"; see {context.command_path} --help" if context else ""))
