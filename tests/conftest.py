@@ -28,6 +28,9 @@ settings.load_profile("appbed")
 def pytest_configure(config: pytest.Config) -> None:
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):  # colours would stand between the words
         os.environ.pop(name, None)
+    # A shell starts background jobs with SIGINT ignored, and children inherit that; tests of Ctrl-C need one that is heard.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "root: makes namespaces or changes its root folder; run pytest as root")
 
 
