@@ -31,16 +31,17 @@ def docker_compose_project_name() -> str:
 
 
 @pytest.fixture(scope="session")
-def docker_setup() -> list[str]:
+def docker_setup(engine: DockerEngine) -> list[str]:
+    """Compose has only the environment to take the addresses from."""
+    os.environ["APPBED_NET"] = lease.choose(engine.routes())
     return ["up --detach --no-build"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def net(engine: DockerEngine) -> Iterator[None]:
-    """Compose has only the environment to take the addresses from; other tests lease theirs."""
-    os.environ["APPBED_NET"] = lease.choose(engine.routes())
+def net() -> Iterator[None]:
+    """The other tests lease theirs."""
     yield
-    del os.environ["APPBED_NET"]
+    os.environ.pop("APPBED_NET", None)
 
 
 @pytest.fixture(scope="session")

@@ -119,7 +119,7 @@ def test_command_line_around_a_lab(engine: DockerEngine, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", sorted(places.topologies()))
 def test_every_topology_comes_up(engine: DockerEngine, name: str) -> None:
-    with Lab.up(places.topology_file(name), engine, name=f"test-{name}-{os.getpid()}") as lab:
+    with Lab.up(places.topology_file(name), engine, name=f"test-up-{name}-{os.getpid()}") as lab:
         status = lab.agent.ask("status")
         assert not status["missing"]
         assert status["hosts"] == sorted(lab.topology.hosts)
