@@ -14,7 +14,7 @@ from appbed.verdict import Finding, finding
 SEED, PEERS = "seed", ("peer-1", "peer-2", "peer-3", "peer-4")
 SIZE, TRACKER = 16 * 1024 * 1024, "http://tracker.someschool.edu:6969/announce"
 _DONE_S = 120.0
-_MOST_OVER_BOUND = 3.0  # a walk, no measurement: how near the bound a swarm comes is the p2p scenarios' claim
+_MOST_OVER_BOUND = 2.0
 
 
 def predict(conditions: Mapping[str, Any]) -> dict[str, Any]:
