@@ -46,7 +46,9 @@ def arguments(it: Impairment) -> list[str]:
 
 
 def limit_packets(it: Impairment) -> int:
-    """netem's limit counts delayed frames too: the declared queue plus what the delay holds of the smallest frames' flow.
+    """netem's limit counts delayed frames too: the declared queue plus what the delay holds of full frames at the rate.
+
+    Of smaller frames the way holds more, and the queue has less; sized for those, a queue of full frames would be far too long.
 
     Without a rate nothing should ever be dropped; 1 000, the default, covers 12 ms of full frames at 1 Gbit/s.
     """
