@@ -210,6 +210,11 @@ def test_bursts_have_their_mean_length() -> None:
     assert sum(runs) / len(runs) == pytest.approx(1 / 0.20, rel=0.2)
 
 
+def test_a_frame_is_drawn_in_the_state_it_finds_as_with_netem() -> None:
+    """The state changes with every frame here, and good comes first: as net/sched/sch_netem.c, which moves on after it has chosen."""
+    assert lost(Direction(Impairment(burst=Burst(100, 100))), 6) == [False, True] * 3
+
+
 def test_a_link_that_is_down_carries_nothing_and_counts_it() -> None:
     direction = Direction(Impairment(state="down", delay_ms=5, loss_pct=50, duplicate_pct=50))
     assert feed(direction, 20) == [[]] * 20
@@ -235,6 +240,24 @@ def test_of_a_duplicate_and_a_loss_one_frame_remains_as_with_netem() -> None:
     assert direction.admit(0, FRAME) == [(0, FRAME)]
 
 
+def test_a_copy_is_made_of_the_frame_as_it_came_and_drawn_for_again_as_with_netem() -> None:
+    """netem clones before it corrupts, and puts the clone into its queue anew: each of the two has its own fate."""
+    direction = Direction(Impairment(duplicate_pct=100, corrupt_pct=50, reorder_pct=50, delay_ms=5, seed=1))
+    pairs = [direction.admit(0, FRAME) for _ in range(4000)]
+    fates = [tuple((when == 0, frame == FRAME) for when, frame in pair) for pair in pairs]
+    for fate in itertools.product(itertools.product((True, False), repeat=2), repeat=2):
+        assert within(fates.count(fate), len(fates), 1 / 16)
+    assert direction.counters.duplicated == 4000
+
+
+def test_of_two_copies_each_may_be_lost_once_the_first_one_was_not() -> None:
+    """netem: the draw that loses the frame leaves the copy; the draw for the copy comes only when the frame was not lost."""
+    direction = Direction(Impairment(duplicate_pct=100, loss_pct=30, seed=1))
+    left = [len(direction.admit(0, FRAME)) for _ in range(5000)]
+    assert within(left.count(1), len(left), 0.3 + 0.7 * 0.3)
+    assert within(left.count(2), len(left), 0.7 * 0.7)
+
+
 @given(st.integers(1, 99), st.integers(0, 2**31))
 @settings(max_examples=15)
 def test_reordered_frames_skip_the_delay(pct: int, seed: int) -> None:
@@ -243,6 +266,14 @@ def test_reordered_frames_skip_the_delay(pct: int, seed: int) -> None:
     assert set(delays) <= {0, 50 * MS}
     assert delays.count(0) == direction.counters.reordered
     assert within(delays.count(0), len(delays), pct / 100)
+
+
+def test_a_reordered_frame_skips_the_rate_too_and_takes_none_of_it_as_with_netem() -> None:
+    direction = Direction(Impairment(delay_ms=50, rate_bit=1e6, reorder_pct=50, seed=1))
+    left = [direction.admit(0, bytes(125))[0][0] for _ in range(50)]
+    waited = [when for when in left if when]
+    assert waited == [50 * MS + MS * number for number in range(1, len(waited) + 1)]
+    assert 0 < len(waited) < 50
 
 
 def test_a_reordered_frame_overtakes_those_before_it() -> None:

@@ -1,7 +1,8 @@
 """What one direction of a relay cable does to each frame: the meaning of an Impairment, without sockets or clocks.
 
 The model is a serialising link and then a wire: a frame waits for the frames before it (queue, rate), is sent at the rate, and
-arrives after delay and jitter. Loss, duplication, corruption are drawn per frame before it enters the queue, as netem does.
+arrives after delay and jitter. Loss, duplication, corruption and reordering are drawn per frame before it enters the queue, as netem
+does (net/sched/sch_netem.c), with one difference: corruption spares the addresses, or a bridge would learn nonsense.
 """
 
 from __future__ import annotations
@@ -76,27 +77,26 @@ class Direction:
         return self._drawn(now_ns, frame)
 
     def _drawn(self, now_ns: int, frame: bytes) -> list[tuple[int, bytes]]:
-        counters, it = self.counters, self._it
-        copies = 1
-        if self._happens(it.duplicate_pct):
-            copies = 2
-            counters.duplicated += 1
+        """Draws in netem's order; a copy is made of what came in and drawn for again, except that it is not copied once more."""
+        copied = self._happens(self._it.duplicate_pct)
+        self.counters.duplicated += copied
         if self._is_lost():
-            copies -= 1
-            counters.lost += 1
-            if not copies:
-                return []
-        if self._happens(it.corrupt_pct):
+            self.counters.lost += 1
+            return self._altered(now_ns, frame) if copied else []
+        if copied and self._is_lost():
+            self.counters.lost += 1
+            copied = False
+        copy = self._altered(now_ns, frame) if copied else []
+        return copy + self._altered(now_ns, frame)
+
+    def _altered(self, now_ns: int, frame: bytes) -> list[tuple[int, bytes]]:
+        if self._happens(self._it.corrupt_pct):
             frame = self._flipped(frame)
-            counters.corrupted += 1
-        out: list[tuple[int, bytes]] = []
-        for _ in range(copies):
-            if self._happens(it.reorder_pct):
-                counters.reordered += 1
-                out.append((now_ns, frame))
-            else:
-                out += self._timed(now_ns, frame)
-        return out
+            self.counters.corrupted += 1
+        if self._happens(self._it.reorder_pct):
+            self.counters.reordered += 1
+            return [(now_ns, frame)]
+        return self._timed(now_ns, frame)
 
     def _timed(self, now_ns: int, frame: bytes) -> list[tuple[int, bytes]]:
         when = now_ns
@@ -127,16 +127,17 @@ class Direction:
         return self._burst_lost(burst) if burst else self._happens(self._it.loss_pct)
 
     def _burst_lost(self, burst: Burst) -> bool:
-        """Gilbert-Elliott: the state moves first, then the frame is drawn in it (as tc-netem's gemodel)."""
-        if self._happens(burst.r_pct if self._bad else burst.p_pct):
-            self._bad = not self._bad
-        return self._happens(burst.bad_loss_pct if self._bad else burst.good_loss_pct)
+        """Gilbert-Elliott as tc-netem's gemodel: the frame is drawn in the state it finds, which then moves for the next one."""
+        bad = self._bad
+        if self._happens(burst.r_pct if bad else burst.p_pct):
+            self._bad = not bad
+        return self._happens(burst.bad_loss_pct if bad else burst.good_loss_pct)
 
     def _happens(self, pct: float) -> bool:
         return pct > 0 and self._random.random() * 100 < pct
 
     def _flipped(self, frame: bytes) -> bytes:
-        """One bit of the payload flipped; addresses stay, or a bridge would learn nonsense."""
+        """One bit behind the addresses flipped."""
         bit = self._random.randrange(14 * 8, len(frame) * 8) if len(frame) > 14 else 0
         flipped = bytearray(frame)
         flipped[bit // 8] ^= 1 << bit % 8

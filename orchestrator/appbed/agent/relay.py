@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
+import gc
 import heapq
 import json
 import os
@@ -20,66 +20,29 @@ import select
 import socket
 import struct
 import time
-from dataclasses import asdict
 from typing import Any
 
-from appbed import impairment
-from appbed.agent.emulation import Direction
+from appbed.agent.ends import NEVER, Cable, Way, link_of
 from appbed.agent.netlink import Netlink
-from appbed.impairment import Link
 
-_TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x2, 0x1000
-_SOL_PACKET, _IGNORE_OUTGOING, _QDISC_BYPASS, _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 263, 23, 20, 33, 32
-_ETH_P_ALL = 0x0003
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _BATCH = 64  # frames taken from one end before the others and the clock get their turn
-
-
-class Cable:
-    """One plugged-in cable: both ends, both directions."""
-
-    def __init__(self, request: dict[str, Any], netlink: Netlink) -> None:
-        link, veth, bridge, attachment = (
-            _link(request["link"]),
-            request["veth"],
-            request["bridge"],
-            request["attachment"],
-        )
-        self.name = name = request["name"]
-        self.up = Direction(link.up, f"{attachment} up")
-        self.down = Direction(link.down, f"{attachment} down")
-        self.tap = _tap(name)
-        try:
-            self.veth = _packet_socket(request["veth_name"])
-            tap = socket.if_nametoindex(name)
-            netlink.quiet_ipv6(tap)
-            netlink.quiet_ipv6(veth)
-            netlink.set_link(tap, queue=10_000)
-            netlink.set_link(veth, master=0)
-            netlink.set_link(tap, master=bridge)
-            netlink.set_link(tap, up=True)
-        except OSError:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        os.close(self.tap)
-        if hasattr(self, "veth"):
-            self.veth.close()
-
-    def counters(self) -> dict[str, dict[str, int]]:
-        return {"up": asdict(self.up.counters), "down": asdict(self.down.counters)}
+_ROOM = (
+    256 << 20
+)  # bytes of memory for frames on the way, of all cables: 5 s of 400 Mbit/s, half of what the container may use
+_EARLY_NS = 50_000
+_FRAME_COST = 150  # what a waiting frame takes beside its bytes
 
 
 class Relay:
-    """The loop: frames in, the heap of frames that wait, frames out, commands in between."""
+    """The loop: frames in, frames that wait, frames out, commands in between."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, room: int = _ROOM) -> None:
         self._control = control
         self._cables: dict[str, Cable] = {}
-        self._ends: dict[int, tuple[Cable, bool]] = {}
-        self._waiting: list[tuple[int, int, int, Direction, bytes]] = []
-        self._order = 0
+        self._ways: dict[int, Way] = {}
+        self._heads: list[tuple[int, int]] = []  # a heap: when the first frame of a way leaves, and the way's end
+        self._room = room
         self._netlink = Netlink()
         self._timer = _Timer()
         self._epoll = select.epoll()
@@ -91,44 +54,76 @@ class Relay:
         while True:
             for fd, _ in self._epoll.poll():
                 if fd == self._timer.fd:
-                    self._timer.drain()
+                    self._timer.fired()
                 elif fd == self._control.fileno():
                     if not self._obey():
                         return
-                elif fd in self._ends:
+                elif fd in self._ways:
                     self._take(fd)
             self._release()
 
+    def close(self) -> None:
+        for cable in self._cables.values():
+            cable.close()
+        self._epoll.close()
+        self._timer.close()
+        self._netlink.close()
+
     def _take(self, fd: int) -> None:
-        cable, is_tap = self._ends[fd]
-        direction, out = (cable.down, cable.veth.fileno()) if is_tap else (cable.up, cable.tap)
-        clock, push, waiting = time.monotonic_ns, heapq.heappush, self._waiting
+        way = self._ways[fd]
+        admit, frames, clock = way.direction.admit, way.frames, time.monotonic_ns
         for _ in range(_BATCH):
             try:
                 frame = os.read(fd, 65_536)
             except BlockingIOError:
                 return
-            except OSError as error:  # its interface went down or away; the control process hears of it too
-                if error.errno in (errno.ENETDOWN, errno.EBADFD, errno.ENXIO, errno.EIO):
-                    return
-                raise
+            except OSError as error:
+                self._deaf(fd, error)
+                return
             now = clock()
-            for when, data in direction.admit(now, frame):
-                if when <= now and not waiting:
-                    _send(direction, out, data)
+            for entry in admit(now, frame):
+                if entry[0] <= now and (not frames or frames[0][0] > now):
+                    way.send(entry[1])
                 else:
-                    self._order += 1
-                    push(waiting, (when, self._order, out, direction, data))
+                    self._keep(fd, way, entry)
+
+    def _keep(self, fd: int, way: Way, entry: tuple[int, bytes]) -> None:
+        size = len(entry[1]) + _FRAME_COST
+        if size > self._room:
+            way.direction.counters.overflowed += 1
+            return
+        self._room -= size
+        way.keep(entry)
+        if entry[0] < way.next:
+            way.next = entry[0]
+            heapq.heappush(self._heads, (way.next, fd))
 
     def _release(self) -> None:
-        waiting = self._waiting
-        while waiting:
-            when = waiting[0][0]
-            if when > time.monotonic_ns():
-                self._timer.arm(when)
+        heads, now = self._heads, time.monotonic_ns()
+        while heads:
+            when, fd = heads[0]
+            if when > now and when > (now := time.monotonic_ns()):
+                self._timer.arm(when, now)
                 return
-            _, _, out, direction, data = heapq.heappop(waiting)
-            _send(direction, out, data)
+            heapq.heappop(heads)
+            way = self._ways.get(fd)
+            if way is None or way.next != when:  # unplugged since, or a sooner frame came
+                continue
+            frames = way.frames
+            while frames and frames[0][0] <= now:
+                _, frame = frames.popleft()
+                self._room += len(frame) + _FRAME_COST
+                way.send(frame)
+            way.next = frames[0][0] if frames else NEVER
+            if frames:
+                heapq.heappush(heads, (way.next, fd))
+
+    def _deaf(self, fd: int, error: OSError) -> None:
+        """An end's interface went down or away; the control process hears of it too, and unplugs."""
+        if error.errno in (errno.EBADFD, errno.EIO):  # a TAP that was deleted would report it without end
+            self._epoll.unregister(fd)
+        elif error.errno not in (errno.ENETDOWN, errno.ENXIO):
+            raise error
 
     def _obey(self) -> bool:
         try:
@@ -149,12 +144,12 @@ class Relay:
             case "plug":
                 cable = Cable(request, self._netlink)
                 self._cables[cable.name] = cable
-                for fd, is_tap in ((cable.tap, True), (cable.veth.fileno(), False)):
-                    self._ends[fd] = (cable, is_tap)
+                self._ways |= cable.ways
+                for fd in cable.ways:
                     self._epoll.register(fd, select.EPOLLIN)
             case "set":
                 for name, settings in request["links"].items():
-                    link = _link(settings)
+                    link = link_of(settings)
                     self._cables[name].up.set(link.up)
                     self._cables[name].down.set(link.down)
             case "unplug":
@@ -165,12 +160,11 @@ class Relay:
 
     def _unplug(self, cable: Cable, veth: int, bridge: int) -> None:
         """Closes the cable; the veth goes back into its bridge if it still exists (`veth` is 0 when it does not)."""
-        for fd in (cable.tap, cable.veth.fileno()):
-            self._epoll.unregister(fd)
-            del self._ends[fd]
-        ends = (cable.tap, cable.veth.fileno())
-        self._waiting = [entry for entry in self._waiting if entry[2] not in ends]
-        heapq.heapify(self._waiting)
+        for fd, way in cable.ways.items():
+            with contextlib.suppress(FileNotFoundError):  # deaf already
+                self._epoll.unregister(fd)
+            del self._ways[fd]
+            self._room += sum(len(frame) + _FRAME_COST for _, frame in way.frames)
         cable.close()
         if veth:
             self._netlink.set_link(veth, master=bridge)
@@ -179,11 +173,21 @@ class Relay:
 def serve(control: socket.socket) -> None:
     """The relay's process."""
     _LIBC.prctl(29, 1, 0, 0, 0)  # PR_SET_TIMERSLACK: 1 ns instead of 50 us
-    Relay(control).run()
+    _LIBC.mallopt(
+        -1, _ROOM
+    )  # M_TRIM_THRESHOLD: memory that frames leave is kept for the next ones, without page faults
+    gc.freeze()
+    gc.disable()  # nothing here refers to itself, and looking through thousands of waiting frames takes time
+    with contextlib.closing(Relay(control)) as relay:
+        relay.run()
 
 
 class _Timer:
-    """A timerfd: epoll's own time-out is in milliseconds, frames are not."""
+    """A timerfd: epoll's own time-out is in milliseconds, frames are not.
+
+    To wake up takes about as long as `_EARLY_NS`, so that much it is set too early, and what is left is waited out. Not for a time
+    that is near already: where frames follow each other so closely, the processor has better things to do.
+    """
 
     def __init__(self) -> None:
         self.fd = _LIBC.timerfd_create(1, 0o4000)  # CLOCK_MONOTONIC, TFD_NONBLOCK
@@ -191,50 +195,19 @@ class _Timer:
             raise OSError(ctypes.get_errno(), "timerfd_create")
         self._armed = 0
 
-    def arm(self, when_ns: int) -> None:
+    def arm(self, when_ns: int, now_ns: int) -> None:
         if when_ns != self._armed:
             self._armed = when_ns
-            _LIBC.timerfd_settime(self.fd, 1, struct.pack("=qqqq", 0, 0, when_ns // 10**9, when_ns % 10**9), None)
+            wake_ns = when_ns - _EARLY_NS if when_ns - now_ns > 2 * _EARLY_NS else when_ns
+            _LIBC.timerfd_settime(self.fd, 1, struct.pack("=qqqq", 0, 0, wake_ns // 10**9, wake_ns % 10**9), None)
 
-    def drain(self) -> None:
-        self._armed = 0
+    def fired(self) -> None:
+        """Returns when the time armed for has come."""
         with contextlib.suppress(BlockingIOError):
             os.read(self.fd, 8)
+            while time.monotonic_ns() < self._armed:
+                pass
+        self._armed = 0
 
-
-def _send(direction: Direction, fd: int, frame: bytes) -> None:
-    try:
-        os.write(fd, frame)
-    except OSError:  # the other end is down or full: counted, so that a capture can be reconciled
-        direction.counters.refused += 1
-    else:
-        direction.counters.frames_out += 1
-        direction.counters.bytes_out += len(frame)
-
-
-def _link(settings: dict[str, Any]) -> Link:
-    return impairment.resolve("relay", settings)
-
-
-def _tap(name: str) -> int:
-    fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-    try:
-        fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI))
-    except OSError:
-        os.close(fd)
-        raise
-    return fd
-
-
-def _packet_socket(interface: str) -> socket.socket:
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
-    try:
-        sock.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
-        sock.setsockopt(_SOL_PACKET, _QDISC_BYPASS, 1)
-        for option in (_SO_RCVBUFFORCE, _SO_SNDBUFFORCE):
-            sock.setsockopt(socket.SOL_SOCKET, option, 16 << 20)
-        sock.bind((interface, _ETH_P_ALL))
-    except OSError:
-        sock.close()
-        raise
-    return sock
+    def close(self) -> None:
+        os.close(self.fd)

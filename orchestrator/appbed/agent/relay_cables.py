@@ -15,6 +15,7 @@ class RelayCables:
     """The relay's back-end."""
 
     kind = "relay"
+    unused: tuple[str, ...] = ()
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
