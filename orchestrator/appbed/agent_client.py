@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +14,7 @@ from appbed.errors import AgentError, EngineError, InputError
 
 _TALK = ("python3", "-I", "-m", "appbed.agent.talk")
 _ANSWER_S = 30.0
+BACK_S = 30.0  # an agent that was killed is there again within this, also if it is not for the first time: the engine waits longer
 
 
 class AgentClient:
@@ -35,6 +38,17 @@ class AgentClient:
     def ask(self, op: str, *, timeout_s: float = _ANSWER_S, **details: object) -> dict[str, Any]:
         """The agent's one answer; AgentError carries its refusal."""
         return next(self.each(op, timeout_s=timeout_s, **details))
+
+    def ask_again(self, op: str, **details: Any) -> dict[str, Any]:
+        """As `ask`, also while the agent is just being started again; what is asked must be the same asked twice."""
+        deadline = time.monotonic() + BACK_S
+        while True:
+            try:
+                return self.ask(op, **details)
+            except AgentError:
+                if time.monotonic() > deadline:
+                    raise
+                threading.Event().wait(0.1)  # between two tries: nothing tells us when it is there again
 
     def each(self, op: str, *, timeout_s: float = _ANSWER_S, **details: object) -> Iterator[dict[str, Any]]:
         """Answers as they come; the caller knows which is the last."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from appbed.errors import UnitError
@@ -88,6 +89,14 @@ def whole(text: object, what: str) -> int:
     if isinstance(text, bool) or not digits.isdecimal() or len(digits) > _DIGITS:
         raise UnitError(f"{text!r:.40} is no {what}", remedy=f"write a whole number of at most {_DIGITS} digits")
     return int(digits)
+
+
+def moment_s(text: object) -> float:
+    """Seconds since 1970 of "2026-11-22T20:15:00", local time unless it says otherwise ("+00:00")."""
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise UnitError(f"{str(text)[:80]!r} is no time", remedy="write date and time: 2026-11-22T20:15:00") from None
 
 
 def format_ms(ms: float) -> str:

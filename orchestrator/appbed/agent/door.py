@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ class Door:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
+        self._asking = threading.Lock()  # `find` takes long on a full machine and is asked for in a thread of its own
 
     def find(self) -> list[Found]:
         """First processes of this instance's hosts."""
@@ -61,8 +63,9 @@ class Door:
         self._ask({"op": "write", "pid": host.pid, "started": host.started, "name": name, "text": text})
 
     def _ask(self, request: dict[str, object]) -> tuple[dict[str, list[list[int]]], list[int]]:
-        self._channel.send(json.dumps(request).encode())
-        data, fds, _, _ = socket.recv_fds(self._channel, 1 << 20, 1)
+        with self._asking:
+            self._channel.send(json.dumps(request).encode())
+            data, fds, _, _ = socket.recv_fds(self._channel, 1 << 20, 1)
         answer = json.loads(data)
         if "error" in answer:
             for fd in fds:
