@@ -169,6 +169,15 @@ def test_routes_are_added_read_and_removed(namespace: Namespace, link: Netlink) 
 
 
 @pytest.mark.root
+def test_a_neighbour_is_known_and_takes_another_address(namespace: Namespace, link: Netlink) -> None:
+    eth, address = interface(link, "eth0"), IPv4Address("10.77.1.2")
+    link.set_link(eth.index, up=True)
+    for mac in ("02:00:00:00:00:07", "02:00:00:00:00:08"):
+        link.add_neighbour(eth.index, address, bytes.fromhex(mac.replace(":", "")))
+        assert namespace.run("ip neigh show 10.77.1.2").split()[:5] == ["10.77.1.2", "dev", "eth0", "lladdr", mac]
+
+
+@pytest.mark.root
 def test_a_route_through_nowhere_is_refused(link: Netlink) -> None:
     with pytest.raises(OSError, match="unreachable") as caught:
         link.add_route(IPv4Network("10.77.2.0/24"), IPv4Address("10.99.9.9"))

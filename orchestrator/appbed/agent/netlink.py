@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 _NEWLINK, _GETLINK, _SETLINK, _NEWADDR, _GETADDR, _NEWROUTE, _DELROUTE, _GETROUTE = 16, 18, 19, 20, 22, 24, 25, 26
+_NEWNEIGH = 28
 _REQUEST, _ACK, _DUMP, _EXCL, _CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
+_REPLACE = 0x100
 _ERROR, _DONE = 2, 3
 _IFLA_ADDRESS, _IFLA_NAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, _IFLA_TXQLEN, _IFLA_AF_SPEC = 1, 3, 4, 5, 10, 13, 26
 _SIOCETHTOOL = 0x8946
@@ -103,6 +105,12 @@ class Netlink:
         body = struct.pack("=BBBBBBBBI", socket.AF_INET, subnet.prefixlen, 0, 0, 254, 0, 255, 0, 0)
         body += _attribute(1, subnet.network_address.packed) + _attribute(5, via.packed)
         self._change(_DELROUTE, 0, body, ignore=errno.ESRCH)
+
+    def add_neighbour(self, index: int, address: IPv4Address, mac: bytes) -> None:
+        """As if an ARP reply had just come: used at once, and made sure of by the kernel itself when it gets old."""
+        reachable = 0x02
+        body = struct.pack("=BxxxIHBB", socket.AF_INET, index, reachable, 0, 0)
+        self._change(_NEWNEIGH, _CREATE | _REPLACE, body + _attribute(1, address.packed) + _attribute(2, mac))
 
     def set_link(
         self, index: int, *, master: int | None = None, up: bool | None = None, queue: int | None = None
