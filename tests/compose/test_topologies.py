@@ -25,6 +25,9 @@ SHIPPED = list(places.topologies())
 AGENT_CAPABILITIES = {"NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE"}
 # Beside these no service may gain a power; a role that needs one names it here and in its README.
 ROLE_CAPABILITIES: Mapping[str, set[str]] = {"mail": {"SETUID", "SETGID"}}
+BROWSER = (
+    "browser"  # the one network with a way to the machine; images/window/README.md says why nothing gets out by it
+)
 
 
 def environment(net: str) -> dict[str, str]:
@@ -100,7 +103,7 @@ def test_every_address_is_inside_its_subnet_and_the_subnets_inside_the_lease(nam
         assert attachment.address not in (
             lab.networks[attachment.network].subnet.network_address,
             lab.networks[attachment.network].subnet.broadcast_address,
-            lab.networks[attachment.network].subnet[254],
+            lab.networks[attachment.network].subnet[-2],
         ), "the last one is the engine's"
 
 
@@ -137,12 +140,13 @@ def test_every_role_is_a_service_of_some_folder(name: str) -> None:
 def test_every_network_has_a_router_that_holds_its_gateway_and_all_are_joined(name: str) -> None:
     lab = ours(name, NETS[0])
     held = {attachment.network for host in lab.hosts.values() for attachment, _ in lab.gateways(host)}
-    assert held == set(lab.networks)
+    inside = [network for network in lab.networks.values() if network.name != BROWSER]
+    assert held == {network.name for network in inside}
     for host in lab.hosts.values():
-        if host.role.router:
+        if host.role.router or len(host.attachments) > 1:
             near = {attachment.network for attachment in host.attachments}
             far = {route.subnet for route in lab.routes(host)}
-            assert far == {network.subnet for network in lab.networks.values() if network.name not in near}
+            assert far == {network.subnet for network in inside if network.name not in near}
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -194,6 +198,32 @@ def test_no_port_is_open_to_other_machines(name: str, composed: dict[tuple[str, 
 
 
 @pytest.mark.parametrize("name", SHIPPED)
+def test_the_machine_is_beside_the_window_alone_which_forwards_nothing(
+    name: str, composed: dict[tuple[str, str], dict[str, Any]]
+) -> None:
+    """And its default route, until the agent takes it away, leads to an address nobody has."""
+    lab, data = ours(name, NETS[0]), composed[name, NETS[0]]
+    beside = {at.host for at in lab.attachments() if at.network == BROWSER}
+    publishing = {service for service, settings in data["services"].items() if settings.get("ports")}
+    assert publishing == beside
+    assert {lab.host(host).role.name for host in beside} <= {"window"}
+    for host in beside:
+        assert data["services"][host]["sysctls"]["net.ipv4.ip_forward"] == "0"
+        assert min(at.network for at in lab.host(host).attachments) == BROWSER, "the engine publishes on the first"
+        assert lab.networks[BROWSER].gateway not in {at.address for at in lab.attachments()}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_page_of_the_window_is_published_under_its_own_number(
+    name: str, composed: dict[tuple[str, str], dict[str, Any]]
+) -> None:
+    for service, settings in composed[name, NETS[0]]["services"].items():
+        named = [page.partition("=")[0] for page in settings["environment"].get("PAGES", "").split()]
+        ports = settings.get("ports") or ()
+        assert [(str(port["target"]), port["published"]) for port in ports] == [(port, port) for port in named], service
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_nobody_holds_the_engine_s_socket_or_a_folder_to_write_to(
     name: str, composed: dict[tuple[str, str], dict[str, Any]]
 ) -> None:
@@ -220,11 +250,12 @@ def test_every_service_and_network_carries_its_instance(
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_networks_keep_the_engine_s_machine_out(name: str, composed: dict[tuple[str, str], dict[str, Any]]) -> None:
-    for network in composed[name, NETS[0]]["networks"].values():
-        assert network["driver_opts"] == {
+    for key, network in composed[name, NETS[0]]["networks"].items():
+        unreachable = {
             "com.docker.network.bridge.inhibit_ipv4": "true",
-            "com.docker.network.bridge.enable_ip_masquerade": "false",
             "com.docker.network.bridge.gateway_mode_ipv4": "routed",
         }
+        never_out = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+        assert network["driver_opts"] == ({} if key == BROWSER else unreachable) | never_out
         assert not network.get("external")
         assert not network.get("enable_ipv6")

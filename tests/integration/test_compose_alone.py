@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from datetime import datetime
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def docker_compose_project_name() -> str:
 def docker_setup(engine: DockerEngine) -> list[str]:
     """Compose has only the environment to take the addresses from."""
     os.environ["APPBED_NET"] = lease.choose(engine.routes())
+    os.environ["APPBED_WINDOW"] = ""  # any free ports: another lab may have the usual ones
     return ["up --detach --no-build"]
 
 
@@ -41,7 +43,8 @@ def docker_setup(engine: DockerEngine) -> list[str]:
 def net() -> Iterator[None]:
     """The other tests lease theirs."""
     yield
-    os.environ.pop("APPBED_NET", None)
+    for name in ("APPBED_NET", "APPBED_WINDOW"):
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")
@@ -118,6 +121,23 @@ def test_names_resolve_and_a_page_comes_through_the_proxy(
             return False
 
     docker_services.wait_until_responsive(page, timeout=20, pause=0.2)
+
+
+def test_pages_can_be_looked_at_from_this_machine(docker_services: Services, docker_compose_project_name: str) -> None:
+    def shown(port: int) -> bool:
+        published = _compose(docker_compose_project_name, "port", "window", str(port)).strip()
+        connection = HTTPConnection(published, timeout=10)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    docker_services.wait_until_responsive(
+        lambda: all(shown(port) for port in (8081, 8082, 8083)), timeout=20, pause=0.2
+    )
 
 
 def test_nothing_is_left_after_down(docker_compose_project_name: str, tmp_path: Path) -> None:

@@ -77,18 +77,38 @@ def test_no_host_reaches_the_outside_or_the_machine(internet: Lab, sink: Sink, t
         port = server.getsockname()[1] if target == MACHINE else 80
         server.settimeout(0)
         before = sink.received()
-        tried = f"(exec 3<>/dev/tcp/{target}/{port}) 2>&1; tcp=$?; (echo x >/dev/udp/{target}/53) 2>&1; exit $tcp"
-
-        def reached(host: str) -> bool:
-            return internet.exec(host, "timeout", "2", "bash", "-c", tried, check=False).status == 0
-
-        with ThreadPoolExecutor(6) as pool:
-            hosts = list(internet.topology.hosts)
-            assert [host for host, got in zip(hosts, pool.map(reached, hosts), strict=True) if got] == []
+        assert _who_reaches(internet, target, port) == []
         internet.exec("client", "ping", "-n", "-c", "1", "-W", "1", target, check=False)
         with pytest.raises(BlockingIOError):
             server.accept()
     assert sink.received() == before
+
+
+def test_the_window_alone_stands_beside_the_machine(internet: Lab) -> None:
+    """It could ask what listens on the machine's address in its network (its README says so); that also shows that the others
+    would have been noticed."""
+    beside = str(internet.topology.networks["browser"].subnet[1])
+    with socket.create_server((beside, 0)) as server:
+        assert _who_reaches(internet, beside, server.getsockname()[1]) == ["window"]
+
+
+def test_the_window_forwards_nothing_between_its_networks(internet: Lab) -> None:
+    said = internet.exec(
+        "window", "bash", "-c", "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/forwarding"
+    ).stdout
+    assert set(said.split()) == {"0"}
+
+
+def _who_reaches(lab: Lab, target: str, port: int) -> list[str]:
+    """Hosts whose TCP connection came about; each also sends a datagram."""
+    tried = f"(exec 3<>/dev/tcp/{target}/{port}) 2>&1; tcp=$?; (echo x >/dev/udp/{target}/53) 2>&1; exit $tcp"
+
+    def reached(host: str) -> bool:
+        return lab.exec(host, "timeout", "2", "bash", "-c", tried, check=False).status == 0
+
+    with ThreadPoolExecutor(6) as pool:
+        hosts = list(lab.topology.hosts)
+        return [host for host, got in zip(hosts, pool.map(reached, hosts), strict=True) if got]
 
 
 def test_no_host_knows_another_resolver(internet: Lab) -> None:
