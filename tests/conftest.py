@@ -18,6 +18,7 @@ from appbed.engine.fake import FakeEngine
 from appbed.evidence import Recorder
 from appbed.lab import Lab
 from command_line import Appbed, get_command, runner
+from loading import Write
 from small_lab import write_small
 
 # The same examples in every run and no database of old ones: a test that passes here passes everywhere.
@@ -48,6 +49,19 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a file and gives its path; the first of a test is the topology."""
+
+    def put(text: str, name: str = "lab.yaml") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return put
 
 
 @pytest.fixture

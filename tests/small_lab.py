@@ -15,7 +15,7 @@ services:
     image: lab/agent
     network_mode: host
     x-role: {name: agent}
-    labels: {org.appbed.owner: "${APPBED_OWNER:-}", org.appbed.lives-on: "${APPBED_LIVES_ON:-}"}
+    labels: {org.appbed.role: agent, org.appbed.owner: "${APPBED_OWNER:-}", org.appbed.lives-on: "${APPBED_LIVES_ON:-}"}
     environment: {APPBED_NET: "${APPBED_NET:-10.77}", APPBED_TOPOLOGY: "${APPBED_TOPOLOGY:-small.yaml}"}
   client:
     image: lab/client

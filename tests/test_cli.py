@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 import appbed.engine.doctor
-from appbed import leftovers, places
-from appbed.engine import Completed
+from appbed import places, process
+from appbed.engine import Completed, Container, pages
 from appbed.engine.checks import Check
 from appbed.engine.fake import FakeEngine
 from appbed.lab import Lab
 from command_line import Appbed
+from small_lab import write_small
 
 ACCESS = "gateway@access"
 
@@ -37,7 +38,42 @@ def test_up_as_json(appbed: Appbed, small: Path) -> None:
         "topology": "small",
         "hosts": ["client", "gateway", "server"],
         "links": "fake",
+        "pages": {},
     }
+
+
+PAGES = {"www.shop.com": "http://www.shop.com.localhost:32768/", "mail.edu": "http://mail.edu.localhost:32769/"}
+
+
+@pytest.fixture
+def with_pages(engine: FakeEngine, tmp_path: Path) -> Path:
+    """The client is a window with two pages, and one whose port is not published."""
+    engine.published["client"] = {8081: 32768, 8082: 32769, 80: 32770}
+    window = "image: lab/client\n    environment: {PAGES: 8081=www.shop.com 8082=mail.edu 8083=www.hidden.com}"
+    return write_small(tmp_path, ("image: lab/client", window))
+
+
+def test_up_and_ps_say_where_a_browser_finds_the_pages(appbed: Appbed, with_pages: Path) -> None:
+    for done in (appbed("up", str(with_pages)), appbed("ps")):
+        assert [line.split() for line in done.out.splitlines() if "http" in line] == [[*page] for page in PAGES.items()]
+    assert appbed("ps", "--json").json[0]["pages"] == PAGES
+
+
+def test_a_setting_that_is_called_pages_in_an_image_of_somebody_else_is_no_page() -> None:
+    assert pages([Container("x", "x-x-1", "running", "", "", {"PAGES": "10 a=b =c"}, {10: 1, 80: 2})]) == {}
+
+
+def test_up_publishes_at_any_free_ports_unless_told_otherwise(
+    appbed: Appbed, engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = 'image: lab/client\n    environment: {PORTS: "${APPBED_WINDOW-8081}"}'
+    path = write_small(tmp_path, ("image: lab/client", window))
+    for told, published in ((None, ""), ("9081", "9081")):
+        if told:
+            monkeypatch.setenv("APPBED_WINDOW", told)
+        assert appbed("up", str(path), "--name", f"x{told}".lower()).status == 0
+        (client,) = [each for each in engine.containers(f"x{told}".lower()) if each.service == "client"]
+        assert client.environment["PORTS"] == published
 
 
 def test_what_up_brought_up_outlives_the_command(appbed: Appbed, engine: FakeEngine, small: Path) -> None:
@@ -87,6 +123,14 @@ def test_ps_shows_instances_and_hosts(appbed: Appbed, up: FakeEngine) -> None:
     assert [each["service"] for each in instance["containers"]] == ["agent", "client", "gateway", "server"]
 
 
+def test_names_between_colons_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """`host:school:eth0` is a point of a capture; to the library that prints, :school: is a picture."""
+    from appbed.cli.show import out
+
+    out.print("host:school:eth0")
+    assert capsys.readouterr().out == "host:school:eth0\n"
+
+
 def test_ps_of_nothing(appbed: Appbed) -> None:
     assert appbed("ps").out == "nothing is up\n"
     assert appbed("ps", "--json").json == []
@@ -130,8 +174,8 @@ def test_gc_removes_what_nobody_owns_and_nothing_else(
     appbed: Appbed, engine: FakeEngine, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Lab.up(small, engine, name="kept")
-    boot, pid, started = leftovers.me().split(":")
-    monkeypatch.setattr(leftovers, "me", lambda: f"{boot}:{pid}:{int(started) - 1}")
+    boot, space, pid, started = process.me().split(":")
+    monkeypatch.setattr(process, "me", lambda: f"{boot}:{space}:{pid}:{int(started) - 1}")
     Lab.up(small, engine, name="left")
     why = "left (6 objects): the command that brought it up is gone"
     assert appbed("gc", "--dry-run").out == f"would remove {why}\n"
@@ -179,14 +223,34 @@ def test_a_capture_starts_and_stops(appbed: Appbed, up: FakeEngine, tmp_path: Pa
     up.captured, up.dropped = b"packets", 3
     started = appbed("capture", "start", "client", "campus", "--label", "mine")
     assert started.out == "capturing as 'mine'; `appbed capture stop FILE` ends it\n"
-    done = appbed("capture", "stop", "c.pcapng", "--label", "mine", "--json").json
-    assert done["file"] == "c.pcapng"
+    stopped = appbed("capture", "stop", "c.pcapng", "--label", "mine", "--json")
+    done = stopped.json
+    assert (done["file"], done["files"]) == ("c.pcapng", ["c.pcapng"])
     assert done["dropped"] == 3
     assert list(done["points"]) == ["client", "campus"]
     assert (tmp_path / "c.pcapng").read_bytes() == b"packets"
     appbed("capture", "start", "all")
-    shown = appbed("capture", "stop", "d.pcapng").out
-    assert any(line.split() == ["client", "0", "3"] for line in shown.splitlines())
+    shown = appbed("capture", "stop", "d.pcapng")
+    assert any(line.split() == ["client", "0", "3"] for line in shown.out.splitlines())
+    for each in (stopped, shown):
+        assert each.status == 4
+        assert each.complaint == "3 frames were not captured: the kernel had no room for them"
+
+
+def test_a_capture_that_ended_by_itself_is_fetched_and_said(appbed: Appbed, up: FakeEngine, tmp_path: Path) -> None:
+    up.captured, up.capture_problem = b"packets", "capture 'capture': No space left on device"
+    appbed("capture", "start", "client")
+    done = appbed("capture", "stop", "c.pcapng")
+    assert done.status == 3
+    assert done.complaint == up.capture_problem
+    assert (tmp_path / "c.pcapng").read_bytes() == b"packets"
+
+
+def test_a_capture_without_losses_says_nothing(appbed: Appbed, up: FakeEngine, tmp_path: Path) -> None:
+    appbed("capture", "start", "client", "--filesize", "10MB", "--files", "3")
+    assert (up.capture_options["filesize"], up.capture_options["files"]) == ("10MB", 3)
+    done = appbed("capture", "stop", "c.pcapng")
+    assert (done.status, done.err) == (0, "")
 
 
 # ---- the machine
@@ -197,7 +261,7 @@ def test_doctor_fails_when_a_check_does(
     appbed: Appbed, monkeypatch: pytest.MonkeyPatch, state: Any, status: int
 ) -> None:
     checks = [Check("engine", "ok", "28.1"), Check("disk", state, "2 GB free", "make room")]
-    monkeypatch.setattr(appbed_doctor, "doctor", lambda root: checks)
+    monkeypatch.setattr(appbed_doctor, "doctor", lambda root, find_leftovers: checks)
     done = appbed("doctor")
     assert done.status == status
     assert "2 GB free" in done.out

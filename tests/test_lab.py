@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from appbed.engine import Completed
 from appbed.engine.fake import FakeEngine
-from appbed.errors import AppbedError, CommandError, InputError, TopologyError
+from appbed.errors import AppbedError, CommandError, EngineError, InputError, TopologyError
 from appbed.lab import Lab
 from small_lab import write_small
 
@@ -40,6 +41,28 @@ def test_a_lab_is_what_it_was_brought_up_as_wherever_one_stands(
     monkeypatch.chdir("/")
     write_small(tmp_path, ("  client:\n", "  customer:\n"))
     assert Lab.attach(engine).topology.host("client").image == "other"
+
+
+ROLE = "org.appbed.role: agent, "
+
+
+@pytest.mark.parametrize("label", [("", ""), (ROLE, "")], ids=["by its label", "by the topology's files"])
+def test_the_agent_may_have_another_name(engine: FakeEngine, tmp_path: Path, label: tuple[str, str]) -> None:
+    mine = write_small(tmp_path, ("  agent:\n", "  watcher:\n"), label)
+    Lab.up(mine, engine, net="10.99")
+    write_small(tmp_path, ("  agent:\n", "  watcher:\n"), ("image: lab/client", "image: other"))
+    found = Lab.attach(engine)
+    assert found.topology.agent == "watcher"
+    assert found.topology.host("client").image == "lab/client", "as it was brought up, not as the file is now"
+    assert found.link("client").show()["attachment"] == "client@campus"
+
+
+def test_an_instance_without_an_agent_says_so(engine: FakeEngine, small: Path, tmp_path: Path) -> None:
+    Lab.up(write_small(tmp_path, (ROLE, "")), engine)
+    (instance,) = engine.instances()
+    engine.instances = lambda: [replace(instance, files=())]  # type: ignore[method-assign]
+    with pytest.raises(EngineError, match=r"^small: no container of it is its agent; `appbed down --name small`$"):
+        Lab.attach(engine)
 
 
 def test_a_lab_that_compose_brought_up_is_read_from_its_file(engine: FakeEngine, small: Path) -> None:
@@ -176,6 +199,23 @@ def test_a_capture_says_what_was_dropped_at_each_point(engine: FakeEngine, lab: 
     assert captured.dropped == 5
     assert list(captured.points) == ["client", "gateway", "server", "campus", "access"]
     assert captured.points["client"] == {"frames": 0, "dropped": 5}
+
+
+def test_a_capture_that_ended_before_its_block_is_kept_and_raised(engine: FakeEngine, lab: Lab, tmp_path: Path) -> None:
+    engine.captured, engine.capture_problem = b"packets", "capture 'c': No space left on device"
+    with (
+        pytest.raises(AppbedError, match=r"No space left on device; see .*c\.pcapng"),
+        lab.capture(tmp_path / "c.pcapng"),
+    ):
+        pass
+    assert (tmp_path / "c.pcapng").read_bytes() == b"packets"
+
+
+def test_a_fetch_that_fails_can_be_tried_again(engine: FakeEngine, lab: Lab, tmp_path: Path) -> None:
+    lab.start_capture("c", ["all"])
+    with pytest.raises(AppbedError, match="No such file"):
+        lab.stop_capture("c", tmp_path / "nowhere" / "c.pcapng")
+    assert ("agent", "/appbed/out/c.pcapng") in engine.files("small")
 
 
 def test_a_capture_of_nothing_known_is_refused(lab: Lab, tmp_path: Path) -> None:

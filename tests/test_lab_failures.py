@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appbed import leftovers
+from appbed import leftovers, process
 from appbed.engine import Completed
 from appbed.engine.fake import FakeEngine
 from appbed.errors import AgentError, AppbedError, EngineError, StartError
@@ -222,7 +222,7 @@ def test_trouble_with_the_stream_does_not_stop_the_taking_down(
 def test_a_process_that_was_killed_leaves_what_gc_finds(
     engine: FakeEngine, small: Path, monkeypatch: pytest.MonkeyPatch, lives_on: bool, found: list[str]
 ) -> None:
-    boot, pid, started = leftovers.me().split(":")
-    monkeypatch.setattr(leftovers, "me", lambda: f"{boot}:{pid}:{int(started) - 1}")
+    boot, space, pid, started = process.me().split(":")
+    monkeypatch.setattr(process, "me", lambda: f"{boot}:{space}:{pid}:{int(started) - 1}")
     Lab.up(small, engine, lives_on=lives_on)
     assert [each.instance for each in leftovers.find(engine)] == found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appbed import leftovers
+from appbed import process
 from appbed.engine import AddressTaken
 from appbed.engine.fake import FakeEngine
 from appbed.errors import EngineError, InputError
@@ -62,13 +62,13 @@ def test_settings_reach_compose(engine: FakeEngine, small: Path) -> None:
     assert environment["APPBED_LINKS"] == "relay"
     assert environment["APPBED_NET"] == "10.77"
     (instance,) = engine.instances()
-    assert (instance.owner, instance.lives_on) == (leftovers.me(), True)
+    assert (instance.owner, instance.lives_on) == (process.me(), True)
 
 
 def test_a_lab_ends_with_its_process_unless_it_is_said_to_live_on(engine: FakeEngine, small: Path) -> None:
     Lab.up(small, engine)
     (instance,) = engine.instances()
-    assert (instance.owner, instance.lives_on) == (leftovers.me(), False)
+    assert (instance.owner, instance.lives_on) == (process.me(), False)
 
 
 def test_progress_is_told_with_times_that_grow(engine: FakeEngine, small: Path) -> None:

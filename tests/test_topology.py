@@ -122,6 +122,17 @@ def test_routes_reach_every_network_of_a_long_chain_and_none_by_default() -> Non
         assert not any(each.subnet.prefixlen == 0 for each in routes)
 
 
+def test_a_host_in_two_networks_has_routes_and_is_nobody_s_way(tmp_path: Path, quiet: None) -> None:
+    """It stands in `side`, where no router is: its routes lead through the campus, and none of the lab leads through it."""
+    side = 'networks:\n  side: {ipam: {config: [{subnet: "${APPBED_NET:-10.77}.254.0/29"}]}}\n  campus:\n'
+    one = '      campus: {ipv4_address: "${APPBED_NET:-10.77}.1.10"}'
+    both = '      side: {ipv4_address: "${APPBED_NET:-10.77}.254.2"}\n' + one
+    lab = load(write_small(tmp_path, (one, both), ("networks:\n  campus:\n", side)))
+    assert set(lab.routes(lab.host("client"))) == {route("10.77.2.0/24", "10.77.1.2")}
+    assert lab.routes(lab.host("gateway")) == ()
+    assert list(lab.gateways(lab.host("client"))) == []
+
+
 def test_networks_nobody_uses_are_left_out(tmp_path: Path, quiet: None) -> None:
     path = write_small(
         tmp_path,

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from appbed import lease
+from appbed import lease, topology
 from appbed.engine import AddressTaken, Engine, Instance, Project
-from appbed.errors import AppbedError, InputError, StartError
+from appbed.errors import AppbedError, EngineError, InputError, StartError
+from appbed.loader import Document
+from appbed.topology import Topology
 
+GIVEN = "/appbed/topology.json"  # where the agent finds the topology it was brought up with
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 _TRIES = 6  # nets, when other processes are quicker to create networks on them
 
@@ -82,6 +88,24 @@ def the_one(instances: Sequence[Instance], name: str | None) -> Instance:
             remedy="name one with --name" if names else "bring one up, for example `appbed up web`",
         )
     return instances[0]
+
+
+def shape(engine: Engine, instance: Instance) -> Topology:
+    """The topology an instance was brought up with. Its agent keeps that; if `docker compose` brought it up, its files have it."""
+
+    def of_files() -> Topology:
+        if not instance.files:
+            raise EngineError(
+                f"{instance.name}: no container of it is its agent", remedy=f"`appbed down --name {instance.name}`"
+            )
+        environment = {**os.environ, "APPBED_NET": instance.net, "COMPOSE_PROJECT_NAME": instance.name}
+        return topology.load(instance.files[0], environment, *instance.files[1:])
+
+    try:
+        data = json.loads(engine.read(instance.name, instance.agent or of_files().agent, GIVEN))
+    except EngineError:
+        return of_files()
+    return topology.resolve(Document(Path(f"{instance.name}:{GIVEN}"), data))
 
 
 def take_down(engine: Engine, name: str) -> int:

@@ -41,10 +41,9 @@ class TopologyError(InputError):
     """A topology file is wrong; `place` is "file: path.to.key"."""
 
     def __init__(self, place: str, problem: str, *, choices: Iterable[str] = (), remedy: str = "") -> None:
-        known = ", ".join(choices)
+        self.place, self.problem, self.choices = place, problem, tuple(choices)
+        known = ", ".join(self.choices)
         super().__init__(f"{place}: {problem}" + (f"; known: {known}" if known else ""), remedy=remedy)
-        self.place = place
-        self.problem = problem
 
 
 class UnitError(InputError):

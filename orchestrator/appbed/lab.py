@@ -20,15 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appbed import bringup, leftovers, loader, topology
+from appbed import bringup, loader, process, topology
 from appbed.agent_client import AgentClient
+from appbed.captured import Captured, fetch
 from appbed.engine import Completed, Engine, Project
-from appbed.errors import AppbedError, CommandError, CommandTimeout, EngineError, StartError
-from appbed.loader import Document
+from appbed.errors import AgentError, AppbedError, CommandError, CommandTimeout, EngineError, StartError
+from appbed.faults import Faults
+from appbed.links import Link, held, plan
 from appbed.topology import Topology
 
 READY_S = 60.0
-GIVEN = "/appbed/topology.json"  # where the agent finds the topology it was brought up with
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
@@ -41,55 +42,6 @@ class Progress:
 
 
 Say = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Captured:
-    """A finished capture: the file, and by point the frames kept and those the kernel had no room for."""
-
-    file: Path
-    points: Mapping[str, Mapping[str, int]]
-
-    @property
-    def dropped(self) -> int:
-        return sum(point["dropped"] for point in self.points.values())
-
-
-class Link:
-    """One attachment's cable while the lab runs."""
-
-    def __init__(self, agent: AgentClient, name: str) -> None:
-        self._agent = agent
-        self.name = name
-
-    def show(self) -> dict[str, Any]:
-        """What is declared, what is set, what was counted."""
-        lines = [
-            line
-            for line in self._agent.ask("links")["links"]
-            if self.name in (line["attachment"], line["attachment"].partition("@")[0])
-        ]
-        return dict(lines[0])
-
-    @contextlib.contextmanager
-    def set(self, **settings: object) -> Iterator[None]:
-        """`delay="50ms", loss="1%", up={...}`: until the end of the `with` block, then back to what was set before."""
-        before = self.show()["set"]
-        self.change(**settings)
-        try:
-            yield
-        finally:
-            self._agent.ask("link-change", changes={self.name: before}, base="clean")
-
-    def change(self, **settings: object) -> dict[str, Any]:
-        """Until changed again or reset; the settings not named stay."""
-        answer = self._agent.ask("link-change", changes={self.name: settings})
-        return dict(answer["links"][0])
-
-    def reset(self) -> dict[str, Any]:
-        """Back to what the topology declares."""
-        answer = self._agent.ask("link-change", changes={self.name: {}}, base="declared")
-        return dict(answer["links"][0])
 
 
 class Lab:
@@ -135,15 +87,16 @@ class Lab:
 
         environment = {
             "APPBED_LINKS": links,
-            "APPBED_OWNER": leftovers.me(),
+            "APPBED_OWNER": process.me(),
             "APPBED_LIVES_ON": str(lives_on).lower(),
             "APPBED_TOPOLOGY": file.name,
+            "APPBED_WINDOW": os.environ.get("APPBED_WINDOW", ""),  # none named: any free ports
         }
         with contextlib.ExitStack() as undo:
             net = bringup.create(engine, Project(instance, (file, *overrides), environment), net, undo, told)
             variables = {**os.environ, **environment, "APPBED_NET": net, "COMPOSE_PROJECT_NAME": instance}
             document = loader.load(file, variables, *overrides)
-            engine.copy_in(instance, shape.agent, GIVEN, json.dumps(document.data).encode())
+            engine.copy_in(instance, shape.agent, bringup.GIVEN, json.dumps(document.data).encode())
             lab = cls(engine, instance, topology.resolve(document))
             undo.push(lab._closed_if_failed)
             engine.start(instance, lambda service: told(f"started {service}"))
@@ -154,15 +107,7 @@ class Lab:
     def attach(cls, engine: Engine, name: str | None = None) -> Lab:
         """The instance `name`, or the only one there is; its topology as it was brought up with."""
         instance = bringup.the_one(engine.instances(), name)
-        agent = next((each.service for each in instance.containers if each.service == "agent"), "")
-        try:
-            data = json.loads(engine.read(instance.name, agent, GIVEN))
-        except EngineError:  # brought up by `docker compose`, not by us
-            if not instance.files:
-                raise
-            environment = {**os.environ, "APPBED_NET": instance.net, "COMPOSE_PROJECT_NAME": instance.name}
-            return cls(engine, instance.name, topology.load(instance.files[0], environment, *instance.files[1:]))
-        return cls(engine, instance.name, topology.resolve(Document(Path(f"{instance.name}:{GIVEN}"), data)))
+        return cls(engine, instance.name, bringup.shape(engine, instance))
 
     def __enter__(self) -> Lab:
         return self
@@ -254,37 +199,63 @@ class Lab:
         """By "host" (if it has one network) or "host@network"."""
         return Link(self.agent, str(self.topology.attachment(name)))
 
+    @contextlib.contextmanager
+    def schedule(self, entries: Mapping[str, Sequence[str]], *, start: str | None = None) -> Iterator[None]:
+        """`{"client@campus": ["at 2s for 5s: loss=5%"]}`: carried out by the agent's own clock, from now or from `start` on.
+
+        It ends with the block, or with this process.
+        """
+        planned = plan({str(self.topology.attachment(name)): texts for name, texts in entries.items()}, start)
+        with held(self.agent, "schedule", **planned):
+            yield
+
+    @property
+    def faults(self) -> Faults:
+        """Pause, stop, kill, restart, cut, partition, flap."""
+        return Faults(self.engine, self.name, self.topology, self.agent)
+
     def links(self) -> list[dict[str, Any]]:
         return list(self.agent.ask("links")["links"])
 
     def start_capture(self, name: str, points: Sequence[str], **options: object) -> None:
-        """Points: hosts, "host@network", networks, or "all". Returns when all are being read."""
+        """Points: hosts, "host@network", networks, or "all". Returns when all are being read.
+
+        Options: `filter` (pcap-filter(7)), `snaplen` (bytes kept of each frame), and dumpcap's `filesize` ("10MB": then a new file
+        begins) and `files` (only the newest so many are kept).
+        """
         self.agent.ask("capture-start", name=name, points=list(points), options=options)
 
     def stop_capture(self, name: str, to: Path) -> Captured:
-        """Ends it and fetches the file."""
+        """Ends it and fetches its file to `to`; with a `filesize` it is several, beside `to`: NAME_00001_<time>.pcapng."""
         answer = self.agent.ask("capture-stop", name=name, timeout_s=120)
-        self.engine.copy_out(self.name, self.topology.agent, answer["file"], to)
-        self.engine.exec(self.name, self.topology.agent, ["rm", "-f", answer["file"]])
-        return Captured(
-            to, {point["name"]: {"frames": point["frames"], "dropped": point["dropped"]} for point in answer["points"]}
-        )
+        return fetch(self.engine, self.name, self.topology.agent, name, answer, to)
 
     @contextlib.contextmanager
     def capture(self, to: Path, *points: str, **options: object) -> Iterator[Path]:
-        """`with lab.capture(file, "client", "dns"):` the file is there after the block."""
+        """`with lab.capture(file, "client", "dns"):` the file is there after the block; AgentError if it ended before that."""
         name = to.stem
         self.start_capture(name, points or ("all",), **options)
         try:
             yield to
-        finally:
+        except BaseException:
             self.stop_capture(name, to)
+            raise
+        captured = self.stop_capture(name, to)
+        if captured.problem:
+            raise AgentError(captured.problem, remedy=f"see {', '.join(map(str, captured.files))}")
 
     def reset(self, *hosts: str) -> None:
         """Servers forget what they were told (`/appbed/reset` of their role): `hosts`, or all that are no routers."""
         names = hosts or tuple(name for name, host in self.topology.hosts.items() if not host.role.router)
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(lambda host: self.exec(host, "/appbed/reset"), names))
+
+    def remembered(self) -> dict[str, list[str]]:
+        """What hosts still know of what was done (`/appbed/remembers` of their role); a host whose role cannot say is left out."""
+        names = [name for name, host in self.topology.hosts.items() if not host.role.router]
+        with ThreadPoolExecutor(6) as pool:
+            said = pool.map(lambda host: self.exec(host, "/appbed/remembers", check=False), names)
+            return {host: done.stdout.splitlines() for host, done in zip(names, said, strict=True) if not done.status}
 
     def reset_links(self) -> None:
         """Every link goes back to what the topology declares."""

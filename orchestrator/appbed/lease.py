@@ -25,7 +25,7 @@ def choose(taken: Iterable[IPv4Network], wanted: str | None = None) -> str:
     """The first free net, or `wanted` if that is free: a masqueraded bridge with the same addresses breaks even bridged traffic."""
     routes = list(taken)
     if wanted is not None:
-        _refuse_no_net(wanted)
+        checked(wanted)
         clash = next((route for route in routes if IPv4Network(f"{wanted}.0.0/16").overlaps(route)), None)
         if clash:
             others = ", ".join(free(routes)[:3])
@@ -42,13 +42,15 @@ def choose(taken: Iterable[IPv4Network], wanted: str | None = None) -> str:
     return nets[0]
 
 
-def _refuse_no_net(wanted: str) -> None:
+def checked(wanted: str) -> str:
+    """`wanted` if it can be a net."""
     try:
         IPv4Network(f"{wanted}.0.0/16")
     except ValueError:
         raise InputError(
             f"APPBED_NET={wanted[:40]!r} is no net", remedy="write the first two octets, for example 10.77"
         ) from None
+    return wanted
 
 
 @contextlib.contextmanager

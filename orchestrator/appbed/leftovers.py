@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import re
 from dataclasses import dataclass
-from pathlib import Path
 
+from appbed import process
 from appbed.engine import Engine, Instance
+
+_OWNER = re.compile(r"[^:]*:[0-9]*:[0-9]{1,10}:[0-9]*")  # as process.me writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +19,8 @@ class Leftover:
     why: str
     instance: str
 
-
-def me() -> str:
-    """This process, so that another one can tell whether it still lives: boot, pid, start time."""
-    return f"{_boot()}:{os.getpid()}:{_started(os.getpid())}"
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}"
 
 
 def find(engine: Engine) -> list[Leftover]:
@@ -38,31 +38,16 @@ def remove(engine: Engine, leftover: Leftover) -> None:
 
 
 def _why(instance: Instance) -> str:
-    if instance.owner and _lives(instance.owner):
+    owned = _OWNER.fullmatch(instance.owner) is not None  # a label that names no process is that of nobody
+    if owned and _lives(instance.owner):
         return ""
     if not instance.running:
         return "none of its containers runs"
-    if instance.owner and not instance.lives_on:
+    if owned and not instance.lives_on:
         return "the command that brought it up is gone"
     return ""
 
 
 def _lives(owner: str) -> bool:
-    """Another machine's process (a remote engine) cannot be asked: it counts as alive."""
-    boot, _, rest = owner.partition(":")
-    if boot != _boot():
-        return True
-    pid, _, started = rest.partition(":")
-    return _started(int(pid)) == started
-
-
-def _boot() -> str:
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text(encoding="ascii").strip() if path.exists() else "unknown"
-
-
-def _started(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
-    except OSError:
-        return ""
+    """Another machine's process (a remote engine), or another container's, cannot be asked: it counts as alive."""
+    return not process.can_be_seen(owner) or process.lives(owner)

@@ -18,21 +18,32 @@ import yaml
 from appbed.errors import TopologyError
 
 _VARIABLE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?-)([^}$]*))?\}|([A-Za-z_][A-Za-z0-9_]*)|)")
+_SECTIONS = ("services", "networks", "x-testbed")
 _REPLACED = {("command",), ("entrypoint",), ("healthcheck", "test")}  # Compose replaces these lists, others it joins
 
 
 @dataclass
 class Document:
-    """One Compose model: `data` as `docker compose config` gives it (what appbed reads of it), and where it came from."""
+    """One Compose model: `data` as `docker compose config` gives it (what appbed reads of it), and by path who wrote each key."""
 
     path: Path
     data: dict[str, Any]
-    origins: dict[tuple[str, str], Path] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
 
-    def place(self, *path: str) -> str:
-        """ "file: services.client.networks.campus", the file being the one that wrote the service or network."""
-        file = self.origins.get((path[0], path[1]), self.path) if len(path) > 1 else self.path
-        return f"{file}: {'.'.join(path)}"
+    def place(self, path: str) -> str:
+        """ "file: services.web.x-role" for "services.client.x-role", if that came from a role: the file to mend, and where in it."""
+        written, rest = path, ""
+        while written and written not in self.origins:
+            written, dot, last = written.rpartition(".")
+            rest = dot + last + rest
+        return f"{self.origins[written]}{rest}" if written else f"{self.path}: {path}"
+
+    def wrote(self, value: object, path: str, place: str) -> None:
+        """Every key of `value` at `path` stands at `place`, unless a file laid over that one wrote it too."""
+        self.origins.setdefault(path, place)
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                self.wrote(inner, f"{path}.{key}", f"{place}.{key}")
 
 
 class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -68,9 +79,11 @@ def _load(path: Path, environment: Mapping[str, str], seen: tuple[Path, ...]) ->
     for section in ("services", "networks"):
         entries = _mapping(document.data.get(section), f"{path}: {section}")
         document.data[section] = {name: _mapping(entry, f"{path}: {section}.{name}") for name, entry in entries.items()}
-        document.origins.update({(section, name): path for name in entries})
+    for section in _SECTIONS:
+        for name, entry in _mapping(document.data.get(section), f"{path}: {section}").items():
+            document.wrote(entry, f"{section}.{name}", f"{path}: {section}.{name}")
     for name, service in document.data["services"].items():
-        document.data["services"][name] = _extended(service, path, (name,), environment)
+        document.data["services"][name] = _extended(service, path, (name,), environment, document)
     for entry in _list(document.data.pop("include", None), f"{path}: include"):
         _include(document, entry, environment, (*seen, path.resolve()))
     return document
@@ -94,11 +107,13 @@ def _include(document: Document, entry: object, environment: Mapping[str, str], 
             mine = document.data[section].setdefault(name, value)
             if mine != value:
                 raise TopologyError(
-                    document.place(section, name),
-                    f"is also defined in {included.origins[section, name]}, differently",
+                    document.place(f"{section}.{name}"),
+                    f"is also defined in {included.place(f'{section}.{name}').rpartition(': ')[0]}, differently",
                     remedy="change an included definition with include: {path: [base, override]}",
                 )
-            document.origins.setdefault((section, name), included.origins[section, name])
+    for key, place in included.origins.items():
+        if not key.startswith("x-testbed"):  # what a part says of itself does not hold for what includes it
+            document.origins.setdefault(key, place)
 
 
 def _override(document: Document, override: Document) -> None:
@@ -107,9 +122,9 @@ def _override(document: Document, override: Document) -> None:
 
 
 def _extended(
-    service: dict[str, Any], path: Path, chain: tuple[str, ...], environment: Mapping[str, str]
+    service: dict[str, Any], path: Path, chain: tuple[str, ...], environment: Mapping[str, str], document: Document
 ) -> dict[str, Any]:
-    """`service` laid over what it extends, up the chain."""
+    """`service` of `document` laid over what it extends, up the chain."""
     extends = service.pop("extends", None)
     if extends is None:
         return service
@@ -128,7 +143,10 @@ def _extended(
         raise TopologyError(
             place, f"{base!r} extends itself", remedy="end the chain with a service that extends nothing"
         )
-    inherited = _extended(_mapping(services[base], f"{origin}: services.{base}"), origin, (*chain, link), environment)
+    there = f"{origin}: services.{base}"
+    extended = _mapping(services[base], there)
+    document.wrote(extended, f"services.{chain[0]}", there)
+    inherited = _extended(extended, origin, (*chain, link), environment, document)
     merged: dict[str, Any] = _merged(inherited, service, ())
     return merged
 

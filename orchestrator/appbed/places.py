@@ -30,6 +30,9 @@ def topology_file(name: str) -> Path:
         if path.stem in known and path.parent == Path():
             return known[path.stem]
         raise InputError(f"{name}: no such file", remedy=f"shipped topologies: {', '.join(known)}")
+    if name and path.exists():
+        said = "is a folder" if path.is_dir() else "is no Compose file by its name"
+        raise InputError(f"{name}: {said}", remedy="name a topology's file, which ends in .yaml or .yml")
     close = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {close[0]}? " if close else ""
     raise InputError(f"no topology {name!r}", remedy=f"{hint}known: {', '.join(known)}, or a path to a Compose file")

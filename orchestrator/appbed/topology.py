@@ -8,7 +8,7 @@ A network's gateway address belongs to its router with the lowest address; route
 
 from __future__ import annotations
 
-import ipaddress
+import difflib
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
-from appbed import impairment, loader, schema
+from appbed import fields, impairment, loader, schema
 from appbed.errors import TopologyError
 from appbed.impairment import Link
 from appbed.loader import Document
@@ -104,7 +104,9 @@ class Topology:
 
     def host(self, name: str) -> Host:
         if name not in self.hosts:
-            raise TopologyError(self.name, f"no host {name!r}", choices=self.hosts)
+            close = difflib.get_close_matches(name, self.hosts, 1)
+            remedy = f"did you mean {close[0]}?" if close else ""
+            raise TopologyError(self.name, f"no host {name!r}", choices=self.hosts, remedy=remedy)
         return self.hosts[name]
 
     def attachment(self, name: str) -> Attachment:
@@ -167,20 +169,28 @@ def load(path: Path, environment: Mapping[str, str], *overrides: Path) -> Topolo
 
 def resolve(document: Document) -> Topology:
     """The topology in a Compose document."""
+    try:
+        return _resolved(document)
+    except TopologyError as error:  # so far its place is a path in the document; the file is that which wrote the key
+        place = document.place(error.place)
+        raise TopologyError(place, error.problem, choices=error.choices, remedy=error.remedy) from None
+
+
+def _resolved(document: Document) -> Topology:
     data = document.data
-    known = schema.read(schema.TestbedBlock, data.get("x-testbed") or {}, document.place("x-testbed"))
-    networks, blocks = _networks(document)
+    known = schema.read(schema.TestbedBlock, data.get("x-testbed") or {}, "x-testbed")
+    networks, blocks = _networks(data)
     hosts: dict[str, Host] = {}
     agents = []
     for name, service in data["services"].items():
-        role = _role(document, name, service)
+        role = _role(name, service)
         if role.name == "agent":
             agents.append(name)
         else:
-            hosts[name] = _host(document, name, service, role, networks, blocks)
+            hosts[name] = _host(name, service, role, networks, blocks)
     if len(agents) != 1:
         raise TopologyError(
-            document.place("services"),
+            "services",
             f"{len(agents)} services have the role agent; exactly one is needed",
             remedy="add agent: {extends: {file: ../images/agent/service.yaml, service: agent}}",
         )
@@ -194,48 +204,33 @@ def resolve(document: Document) -> Topology:
         hosts=hosts,
         networks={name: network for name, network in networks.items() if name in used},
     )
-    _unique(document, topology)
+    _unique(topology)
     return topology
 
 
-def _networks(document: Document) -> tuple[dict[str, Network], dict[str, dict[str, object]]]:
+def _networks(data: Mapping[str, Any]) -> tuple[dict[str, Network], dict[str, dict[str, object]]]:
     networks, blocks = {}, {}
-    for name, network in document.data["networks"].items():
-        place = document.place("networks", name)
-        _only(network, place, "x-link")
+    for name, network in data["networks"].items():
+        place = f"networks.{name}"
+        fields.only(network, place, "x-link")
         block = schema.settings(schema.read(schema.LinkBlock, network.get("x-link") or {}, f"{place}.x-link"))
         impairment.resolve(f"{place}.x-link", block)
         blocks[name] = block
-        config, auxiliary = _ipam(network, f"{place}.ipam")
-        subnet = _address(IPv4Network, config.get("subnet"), f"{place}.ipam.config.subnet", "10.77.1.0/24")
+        config, auxiliary = fields.ipam(network, f"{place}.ipam")
+        subnet = fields.address(IPv4Network, config.get("subnet"), f"{place}.ipam.config.subnet", "10.77.1.0/24")
         gateway = auxiliary.get("DefaultGatewayIPv4")
         place = f"{place}.ipam.config.aux_addresses.DefaultGatewayIPv4"
-        networks[name] = Network(name, subnet, _inside(gateway, subnet, place) if gateway else None)
+        networks[name] = Network(name, subnet, fields.inside(gateway, subnet, place) if gateway else None)
     return networks, blocks
 
 
-def _ipam(network: Mapping[str, Any], place: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The first IPAM configuration and its auxiliary addresses."""
-    configs = _mapping(network.get("ipam"), place).get("config") or [{}]
-    if not isinstance(configs, list):
-        raise TopologyError(f"{place}.config", f"{configs!r} is not a list", remedy="write [{subnet: 10.77.1.0/24}]")
-    config = _mapping(configs[0], f"{place}.config")
-    return config, _mapping(config.get("aux_addresses"), f"{place}.config.aux_addresses")
-
-
-def _mapping(value: object, place: str) -> Mapping[str, Any]:
-    if value is not None and not isinstance(value, Mapping):
-        raise TopologyError(place, f"{value!r} is not a mapping", remedy="write `key: value` lines below it")
-    return value or {}
-
-
-def _role(document: Document, name: str, service: Mapping[str, Any]) -> Role:
-    place = document.place("services", name)
+def _role(name: str, service: Mapping[str, Any]) -> Role:
+    place = f"services.{name}"
     if not _NAME.fullmatch(name):
         raise TopologyError(
             place, f"{name[:70]!r} is no host name", remedy="use at most 63 of a-z, 0-9, '-', '_' and '.'"
         )
-    _only(service, place, "x-role")
+    fields.only(service, place, "x-role")
     block = schema.read(schema.RoleBlock, service.get("x-role") or {"name": name}, f"{place}.x-role")
     if not service.get("image") and not service.get("build"):
         raise TopologyError(place, "has no image", remedy="extend a role of images/ or name an image: or a build:")
@@ -244,14 +239,13 @@ def _role(document: Document, name: str, service: Mapping[str, Any]) -> Role:
 
 
 def _host(
-    document: Document,
     name: str,
     service: Mapping[str, Any],
     role: Role,
     networks: Mapping[str, Network],
     blocks: Mapping[str, dict[str, object]],
 ) -> Host:
-    place = document.place("services", name)
+    place = f"services.{name}"
     attachments = []
     declared = service.get("networks") or {}
     if not isinstance(declared, Mapping) or not declared:
@@ -261,11 +255,11 @@ def _host(
         attached = attached or {}
         if network not in networks:
             raise TopologyError(where, "unknown network", choices=networks)
-        _only(attached, where, "x-link")
+        fields.only(attached, where, "x-link")
         own = schema.settings(schema.read(schema.LinkBlock, attached.get("x-link") or {}, f"{where}.x-link"))
         impairment.resolve(f"{where}.x-link", {key: value for key, value in own.items() if key in ("up", "down")} or {})
         link = impairment.resolve(f"{where}.x-link", blocks[network], own)
-        address = _inside(attached.get("ipv4_address"), networks[network].subnet, f"{where}.ipv4_address")
+        address = fields.inside(attached.get("ipv4_address"), networks[network].subnet, f"{where}.ipv4_address")
         attachments.append(Attachment(name, network, address, link))
     dns = service.get("dns") or []
     servers = dns if isinstance(dns, list) else [dns]
@@ -274,49 +268,17 @@ def _host(
         role,
         str(service.get("image") or ""),
         tuple(sorted(attachments, key=lambda at: at.address)),
-        tuple(_address(IPv4Address, server, f"{place}.dns", "10.77.1.53") for server in servers),
+        tuple(fields.address(IPv4Address, server, f"{place}.dns", "10.77.1.53") for server in servers),
     )
 
 
-def _only(mapping: Any, place: str, *keys: str) -> None:
-    if not isinstance(mapping, Mapping):
-        raise TopologyError(place, f"{mapping!r} is not a mapping")
-    for key in mapping:
-        if str(key).startswith("x-") and key not in keys:
-            raise TopologyError(f"{place}.{key}", "unknown key", choices=keys)
-
-
-def _address(kind: type[Any], text: object, place: str, example: str) -> Any:
-    if text is None:
-        raise TopologyError(place, "is missing", remedy=f"every address is fixed: write one, for example {example}")
-    try:
-        return kind(str(text))
-    except (ipaddress.AddressValueError, ipaddress.NetmaskValueError, ValueError):
-        raise TopologyError(
-            place,
-            f"{text!r} is not an IPv4 {'network' if kind is IPv4Network else 'address'}",
-            remedy=f"write for example {example}",
-        ) from None
-
-
-def _inside(text: object, subnet: IPv4Network, place: str) -> IPv4Address:
-    address: IPv4Address = _address(
-        IPv4Address, text, place, str(subnet[10]) if subnet.num_addresses > 10 else str(subnet[0])
-    )
-    if address not in subnet:
-        raise TopologyError(
-            place, f"{address} is outside {subnet}", remedy=f"choose one from {subnet[1]} to {subnet[-2]}"
-        )
-    return address
-
-
-def _unique(document: Document, topology: Topology) -> None:
+def _unique(topology: Topology) -> None:
     """No two hosts with one address, no address of a host that is a gateway's, no two overlapping subnets."""
     taken = {
         network.gateway: f"the gateway of {network.name}" for network in topology.networks.values() if network.gateway
     }
     for attachment in topology.attachments():
-        place = document.place("services", attachment.host) + f".networks.{attachment.network}.ipv4_address"
+        place = f"services.{attachment.host}.networks.{attachment.network}.ipv4_address"
         if attachment.address in taken:
             raise TopologyError(
                 place, f"{attachment.address} is already {taken[attachment.address]}", remedy="give each its own"
@@ -327,5 +289,5 @@ def _unique(document: Document, topology: Topology) -> None:
         for other in networks[:index]:
             if network.subnet.overlaps(other.subnet):
                 raise TopologyError(
-                    document.place("networks", network.name), f"{network.subnet} overlaps {other.name} ({other.subnet})"
+                    f"networks.{network.name}", f"{network.subnet} overlaps {other.name} ({other.subnet})"
                 )

@@ -137,6 +137,15 @@ def test_a_port_that_does_not_answer_is_not_ready() -> None:
     assert sockets.all_closed()
 
 
+@pytest.mark.parametrize("question", [host(tcp=80), host(name="example.com")])
+@pytest.mark.parametrize("problem", [LookupError("process 7 is no first process"), OSError("too many open files")])
+def test_a_host_that_cannot_be_entered_right_now_is_not_ready(question: Host, problem: Exception) -> None:
+    def closed(_: str) -> socket.socket:
+        raise problem
+
+    assert not asyncio.run(probe.ready(question, closed))
+
+
 @pytest.mark.parametrize("name", ["example.com", "com", ".", "a-b.example.com."])
 def test_a_name_server_that_knows_the_name_is_ready(name: str) -> None:
     ready, asked = ask_dns(name, answered())

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 from bare_machine import BareMachine, able, role
 
+from appbed import leftovers
 from appbed.engine import Engine as LabEngine
 from appbed.engine import Instance
 from appbed.engine.checks import Check
@@ -59,7 +60,9 @@ def machine(tmp_path: Path) -> BareMachine:
 
 def examine(machine: BareMachine, *instances: Instance) -> dict[str, Check]:
     lab = cast(LabEngine, NoLab(*instances))
-    checks = doctor(machine.home.parent, computer=machine, connect=machine.connect, open_lab_engine=lambda: lab)
+    checks = doctor(
+        machine.home.parent, leftovers.find, computer=machine, connect=machine.connect, open_lab_engine=lambda: lab
+    )
     assert not any(command.startswith(CHANGES) for command in machine.ran), "nothing is changed"
     assert not machine.spawned
     assert all(check.fix for check in checks if check.state != "ok"), "each finding has its fix"
@@ -126,7 +129,9 @@ class TestImages:
 
 def examine_with_broken_role(machine: BareMachine) -> dict[str, Check]:
     lab = cast(LabEngine, NoLab())
-    found = doctor(machine.home.parent, computer=machine, connect=machine.connect, open_lab_engine=lambda: lab)
+    found = doctor(
+        machine.home.parent, leftovers.find, computer=machine, connect=machine.connect, open_lab_engine=lambda: lab
+    )
     return {check.name: check for check in found}
 
 

@@ -114,7 +114,7 @@ def test_hosts_that_are_not_there_are_refused_as_the_real_engine_does(running: F
     for attempt in (
         lambda: running.exec("x", "nobody", ["true"]),
         lambda: running.logs("x", "nobody"),
-        lambda: running.restart("x", "nobody"),
+        lambda: running.act("x", "nobody", "restart"),
         lambda: running.copy_in("x", "nobody", "/a", b""),
         lambda: running.read("x", "nobody", "/a"),
     ):
@@ -131,7 +131,7 @@ def test_a_container_that_died_runs_nothing(engine: FakeEngine, project: Project
     engine.start("x", lambda service: None)
     with pytest.raises(EngineError, match="not running"):
         engine.exec("x", "client", ["true"])
-    engine.restart("x", "client")
+    engine.act("x", "client", "restart")
     assert engine.exec("x", "client", ["true"]).status == 0
 
 
@@ -208,7 +208,7 @@ def test_captures_start_once_stop_once_and_leave_a_file(running: FakeEngine) -> 
         {"name": "client", "frames": 0, "dropped": 2},
         {"name": "campus", "frames": 0, "dropped": 0},
     ]
-    assert running.read("x", "agent", stopped["file"]) == b"pcapng"
+    assert running.read("x", "agent", *stopped["files"]) == b"pcapng"
     assert "no capture 'c'" in ask(running, op="capture-stop", name="c")[0]["error"]
 
 

@@ -1,8 +1,7 @@
-"""images/peer: its settings, its files, its events and its torrents; no container needed."""
+"""images/peer: its settings, its files and its events; no container needed. Its torrents: integration/test_peer_torrents.py."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import importlib
@@ -19,7 +18,6 @@ import pytest
 
 PEER = Path(__file__).parents[2] / "images" / "peer"
 MODULES = tuple(file.stem for file in (PEER / "driver").glob("*.py"))
-URL = "http://tracker.torrents.edu:6969/announce"
 
 
 @pytest.fixture
@@ -169,49 +167,3 @@ class TestControl:
     def test_a_peer_that_is_not_there_is_said(self, control: Any) -> None:
         with pytest.raises(SystemExit, match=r"^status: the peer does not answer: "):
             control.ask("status")
-
-
-class TestTorrents:
-    """Skipped where libtorrent is not installed."""
-
-    @pytest.fixture
-    def torrent(self, load: Any) -> Any:
-        pytest.importorskip("libtorrent")
-        return load("torrent")
-
-    @pytest.mark.parametrize(("size", "pieces"), [(1, 1), (65535, 1), (65536, 1), (65537, 2)])
-    def test_made_ones_are_read_in_each_form(self, torrent: Any, tmp_path: Path, size: int, pieces: int) -> None:
-        made = torrent.make(tmp_path, str(size), "demo", URL, 65536)
-        forms = [base64.b64decode(made.torrent), made.torrent.encode(), json.dumps(made.record()).encode()]
-        infos = [torrent.read(form) for form in forms]
-        assert {str(info.info_hash()) for info in infos} == {made.info_hash}
-        assert made.pieces == pieces
-        assert all(info.priv() and info.total_size() == size for info in infos)
-
-    def test_the_info_hash_does_not_depend_on_the_tracker(self, torrent: Any, tmp_path: Path) -> None:
-        urls = (URL, "http://10.0.0.1/announce")
-        assert len({torrent.make(tmp_path, "70000", "demo", url, 16384).info_hash for url in urls}) == 1
-
-    @pytest.mark.parametrize(
-        ("size", "seed", "url"),
-        [("0", "a", URL), ("1.5", "a", URL), ("9" * 30, "a", URL), ("1", "../a", URL), ("1", "a", "udp://a:1/")],
-    )
-    def test_nonsense_is_refused(self, torrent: Any, load: Any, tmp_path: Path, size: str, seed: str, url: str) -> None:
-        with pytest.raises(load("control").Refused, match="is not possible; choose "):
-            torrent.make(tmp_path, size, seed, url, 65536)
-
-    @pytest.mark.parametrize(
-        "given", [b"", b"hello", b"{}", b'{"torrent": 1}', b"[1]", b"\xff\xfe", b"d4:infodee", b"ZDA="]
-    )
-    def test_what_is_no_torrent_file_is_said_to_be_none(self, torrent: Any, load: Any, given: bytes) -> None:
-        with pytest.raises(load("control").Refused, match=r"^this is not a torrent file: "):
-            torrent.read(given)
-
-    def test_chokes_are_read_from_the_log(self, load: Any) -> None:
-        pytest.importorskip("libtorrent")
-        told = load("neighbours").told
-        line = "x.bin peer [ 10.0.0.1:6881 client: libtorrent 2.0.8 ] [10.0.0.1:6881] {} [  ]"
-        assert told(line.format("==> UNCHOKE")) == ("unchoke", "us")
-        assert told(line.format("<== NOT_INTERESTED")) == ("not-interested", "them")
-        assert told(line.format("<== HAVE")) is None
-        assert told(line.format("*** UNCHOKE")) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -17,23 +18,36 @@ from appbed.agent.cables import Cables
 from appbed.agent.captures import Captures
 from appbed.agent.door import Door, Found
 from appbed.agent.hosts import Hosts
+from appbed.agent.measures import Measures
+from appbed.agent.memory import Memory
 from appbed.agent.netlink import link_events
+from appbed.agent.shaping import Shaping
 from appbed.errors import AgentError, AppbedError, InputError
 from appbed.topology import Topology
 
 SOCKET = Path("/run/appbed/control.sock")
 _COMING_UP_S, _IDLE_S = 0.1, 1.0
+_SIGN_S = 0.25  # between two signs of life, and two looks whether holders still live
 _LINE = 1 << 22
 
 
 class Control:
     """Commands by name, each answered with one line of JSON or, while waiting, with several."""
 
-    def __init__(self, hosts: Hosts, captures: Captures, backend: str) -> None:
+    def __init__(self, hosts: Hosts, shaping: Shaping, memory: Memory, captures: Captures, measures: Measures) -> None:
         self._hosts = hosts
+        self._shaping = shaping
+        self._memory = memory
         self._captures = captures
-        self._backend = backend
+        self._measures = measures
+        self._backend = measures.backend
         self._started = time.time()
+
+    async def begin(self) -> None:
+        """The first look, before anybody may ask: hosts that were there all the time while the agent was not are wired again."""
+        await self._hosts.reconcile()
+        if since := self._memory.last_alive:
+            self._memory.note("outage", since=round(since, 3), seconds=round(time.time() - since, 3))
 
     async def watch(self) -> None:
         """Looks whenever an interface of the machine changes, and now and then in any case."""
@@ -41,38 +55,70 @@ class Control:
             stirred = asyncio.Event()
             asyncio.get_running_loop().add_reader(events, _drain, events, stirred)
             while True:
-                complete = self._hosts.reconcile()
+                complete = await self._hosts.reconcile()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stirred.wait(), _IDLE_S if complete else _COMING_UP_S)
                 stirred.clear()
 
-    async def answer(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """AppbedError when the request is refused."""
-        hosts = self._hosts
+    async def keep_time(self) -> None:
+        """Wakes for every planned moment: the agent's own clock, whatever becomes of those who planned."""
+        while True:
+            self._shaping.moved.clear()
+            due = self._shaping.tick()
+            with contextlib.suppress(TimeoutError):
+                left = None if due is None else max(0.0, due - time.monotonic())
+                await asyncio.wait_for(self._shaping.moved.wait(), left)
+
+    async def keep_watch(self) -> None:
+        """Leaves signs of life, so that an outage can be told afterwards, and looks whether holders live."""
+        while True:
+            self._memory.sign_of_life()
+            self._shaping.look_after_holders()
+            await asyncio.sleep(_SIGN_S)
+
+    def hung_up(self, stream: str) -> None:
+        self._shaping.hung_up(stream)
+
+    async def answer(self, request: Mapping[str, Any], stream: str) -> AsyncIterator[dict[str, Any]]:
+        """AppbedError when the request is refused; `stream` names the one it came over."""
         match request.get("op"):
             case "status":
                 yield self._status()
             case "wait":
                 async for line in self._wait(float(request["seconds"])):
                     yield line
-            case "links":
-                yield {"links": hosts.links(), "backend": self._backend}
-            case "link-change":
-                yield {"links": hosts.change_links(request["changes"], request.get("base", "now"))}
+            case "links" | "link-change" | "hold" | "holds" | "release":
+                yield self._shape(request, stream)
             case "capture-start":
                 points = self._points(request["points"])
                 await self._captures.start(request["name"], points, request.get("options") or {})
                 yield {"ready": True}
             case "capture-stop":
                 yield await self._captures.stop(request["name"])
+            case "measure" | "introduce":
+                yield await self._measures.answer(request)
             case "events":
-                yield {"events": [event for event in hosts.events if event["time"] >= float(request.get("since", 0))]}
+                since = float(request.get("since", 0))
+                yield {"events": [event for event in self._memory.events if event["time"] >= since]}
             case other:
                 raise AgentError(f"unknown command {other!r}")
+
+    def _shape(self, request: Mapping[str, Any], stream: str) -> dict[str, Any]:
+        match request["op"]:
+            case "link-change":
+                return {"links": self._shaping.change(request["changes"], request.get("base", "now"))}
+            case "hold":
+                return {"hold": self._shaping.hold(request, stream)}
+            case "holds":
+                return {"holds": self._shaping.holds()}
+            case "release":
+                return {"released": self._shaping.release(request["holds"])}
+        return {"links": self._shaping.lines(), "backend": self._backend}
 
     def _status(self) -> dict[str, Any]:
         return {
             "started": self._started,
+            "now": time.time(),
             "processor": _processor(),
             "links": self._backend,
             "missing": self._hosts.missing(),
@@ -115,7 +161,7 @@ class Control:
         if not bridge:
             raise AgentError(f"network {name} has no running host yet")
         subnet = str(self._hosts.topology.networks[name].subnet)
-        return {"name": f"network:{name}", "interface": bridge, "description": subnet, "here": True}
+        return {"name": f"network:{name}", "interface": bridge, "description": subnet}
 
     def _host_points(self, name: str) -> list[tuple[dict[str, Any], Found | None]]:
         host, _, network = name.partition("@")
@@ -142,26 +188,36 @@ def run(topology: Topology, instance: str, door: Door, cables: Cables) -> None:
 
 async def _serve(topology: Topology, instance: str, door: Door, cables: Cables) -> None:
     """Answers JSON lines on a Unix socket inside the agent's container: no port."""
-    control = Control(Hosts(topology, instance, door, cables), Captures(door), cables.kind)
+    memory = Memory()
+    hosts = Hosts(topology, instance, door, cables, memory)
+    control = Control(hosts, Shaping(hosts, memory), memory, Captures(door), Measures(hosts, door, cables.kind))
+    numbers = itertools.count(1)
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
+        stream = f"stream {next(numbers)}"
+        try:
             while line := await reader.readline():
-                async for answer in _answers(control, line):
+                async for answer in _answers(control, line, stream):
                     writer.write(json.dumps(answer).encode() + b"\n")
                     await writer.drain()
-        writer.close()
+        except ConnectionError:
+            pass
+        finally:
+            control.hung_up(stream)
+            writer.close()
 
+    await control.begin()
     SOCKET.parent.mkdir(parents=True, exist_ok=True)
     SOCKET.unlink(missing_ok=True)
     server = await asyncio.start_unix_server(client, SOCKET, limit=_LINE)
-    async with server:
-        await control.watch()
+    async with server, asyncio.TaskGroup() as tasks:
+        for work in (control.watch(), control.keep_time(), control.keep_watch()):
+            tasks.create_task(work)
 
 
-async def _answers(control: Control, line: bytes) -> AsyncIterator[dict[str, Any]]:
+async def _answers(control: Control, line: bytes, stream: str) -> AsyncIterator[dict[str, Any]]:
     try:
-        async for answer in control.answer(json.loads(line)):
+        async for answer in control.answer(json.loads(line), stream):
             yield answer
     except AppbedError as error:
         yield {"error": error.message, "remedy": error.remedy, "input": isinstance(error, InputError)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 import zlib
@@ -13,17 +12,16 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
-from appbed import impairment
 from appbed.agent import probe
 from appbed.agent.cables import Cables, Port
 from appbed.agent.door import Door, Found
+from appbed.agent.memory import Memory
 from appbed.agent.netlink import Interface, Netlink, offloads_off
 from appbed.errors import AgentError
 from appbed.impairment import Link
 from appbed.topology import Attachment, Host, Topology
 
 READY = Path("/run/appbed/ready")  # there while every host is ready: the agent's own health check looks for it
-STATE = Path("/appbed/state.json")  # in the container's own layer: it survives a killed agent, not the instance
 _PROBE_PAUSE_S = 0.04
 
 
@@ -40,39 +38,45 @@ class Running:
 
 
 class Hosts:
-    """What runs, how it is wired, and what happened; `changed` is set whenever something moved."""
+    """What runs and how it is wired; `changed` is set whenever something moved.
 
-    def __init__(self, topology: Topology, instance: str, door: Door, cables: Cables) -> None:
+    `wanted` is what every link should be now; hosts that come (back) are wired so.
+    """
+
+    def __init__(self, topology: Topology, instance: str, door: Door, cables: Cables, memory: Memory) -> None:
         self.topology = topology
         self.running: dict[str, Running] = {}
-        self.bridges: dict[str, str] = {}
-        self.events: list[dict[str, Any]] = []
+        self.bridges: dict[str, str] = dict(memory.state.get("bridges", {}))
+        self.wanted: dict[str, Link] = {str(at): at.link for at in topology.attachments()}
         self.changed = asyncio.Event()
+        self._memory = memory
         self._door = door
         self._cables = cables
         self._prefix = f"ab{zlib.crc32(instance.encode()) & 0xFFFFFF:06x}"
         self._reasons: dict[int, str] = {}
-        self._set: dict[str, Link] = {}
-        self._restore()
+        self._failed: dict[str, str] = {}
 
     # ---- keeping hosts as declared
 
-    def reconcile(self) -> bool:
-        """Looks for hosts that came or went; True when all of the topology's are there."""
-        found = {(entry.pid, entry.started): entry for entry in self._door.find()}
+    async def reconcile(self) -> bool:
+        """Looks for hosts that came or went; True when all of the topology's are there. Plans go on while it looks."""
+        looked = await asyncio.to_thread(self._door.find)
+        found = {(entry.pid, entry.started): entry for entry in looked}
         for name, running in list(self.running.items()):
             if (running.found.pid, running.found.started) not in found:
                 self._forget(name)
         known = {(running.found.pid, running.found.started) for running in self.running.values()}
-        for key, entry in found.items():
-            if key not in known:
+        new = [entry for key, entry in found.items() if key not in known]
+        if new:
+            machine = _machine()  # once for all of them: a machine full of labs has hundreds of interfaces
+            for entry in new:
                 try:
-                    self._adopt(entry)
+                    self._adopt(entry, machine)
                 except (OSError, LookupError) as error:  # gone again, or not wired yet: the next look decides
                     self._not_yet(entry, str(error))
         return len(self.running) == len(self.topology.hosts)
 
-    def _adopt(self, found: Found) -> None:
+    def _adopt(self, found: Found, machine: Mapping[int, Interface]) -> None:
         with Netlink(self._door.socket(found, "route")) as netlink:
             interfaces = [interface for interface in netlink.interfaces() if interface.addresses]
             host = self._recognised(interfaces)
@@ -86,14 +90,14 @@ class Hosts:
             }
             if len(wired) < len(host.attachments):
                 raise LookupError(f"{host.name}: not every interface is there yet")
-            if host.role.router:
+            if host.role.router or len(host.attachments) > 1:
                 self._route(netlink, host, wired)
         with self._door.socket(found, "udp") as inside:
             for interface in wired.values():
                 offloads_off(inside, interface.name)
         self._name(found, host)
         running = Running(host, found, wired)
-        self._wire(running)
+        self._wire(running, machine)
         self.running[host.name] = running
         running.probing = asyncio.get_running_loop().create_task(self._until_ready(running))
         self.note("host", host=host.name)
@@ -103,8 +107,8 @@ class Hosts:
         return next((host for host in self.topology.hosts.values() if mine & set(host.addresses)), None)
 
     def _route(self, netlink: Netlink, host: Host, wired: Mapping[str, Interface]) -> None:
-        """A router: gateway addresses, and only the lab's routes."""
-        for interface in wired.values():
+        """Only the lab's routes: one of its networks may have a way to the machine. A router also gets its gateway addresses."""
+        for interface in wired.values() if host.role.router else ():
             netlink.forward_plainly(interface.index)
         for attachment, gateway in self.topology.gateways(host):
             subnet = self.topology.networks[attachment.network].subnet
@@ -127,11 +131,10 @@ class Hosts:
             if any(not server.is_loopback for server in host.dns):
                 raise LookupError(f"{host.name}: {error}: to look up names it needs a writable root") from None
 
-    def _wire(self, running: Running) -> None:
+    def _wire(self, running: Running, machine: Mapping[int, Interface]) -> None:
         """Finds the engine's side of each interface and plugs a cable in wherever the link is not clean; all or none."""
         plugged: dict[str, Port] = {}
         with Netlink() as netlink:
-            machine = {interface.index: interface for interface in netlink.interfaces()}
             for attachment in running.host.attachments:
                 if attachment.network in running.ports:
                     continue
@@ -149,7 +152,8 @@ class Hosts:
                         self._cables.unplug(each, gone=False)
                     raise
         running.ports.update(plugged)
-        self._save()
+        if self.bridges != self._memory.state.get("bridges"):
+            self._memory.keep(bridges=self.bridges)
 
     def _port(self, attachment: Attachment, interface: Interface, machine: Mapping[int, Interface]) -> Port:
         veth = machine.get(interface.peer)
@@ -165,6 +169,8 @@ class Hosts:
 
     def _forget(self, name: str) -> None:
         running = self.running.pop(name)
+        for attachment in running.host.attachments:
+            self._failed.pop(str(attachment), None)
         if running.probing:
             running.probing.cancel()
         for port in running.ports.values():
@@ -172,54 +178,60 @@ class Hosts:
         self.note("gone", host=name)
 
     async def _until_ready(self, running: Running) -> None:
-        """Probes until the answer is good; whoever asked to `wait` holds the deadline."""
-        with contextlib.suppress(LookupError):  # the host went away: it is forgotten at the next look
-            while not await probe.ready(running.host, lambda kind: self._door.socket(running.found, kind)):
-                await asyncio.sleep(_PROBE_PAUSE_S)
-            running.ready = True
-            self.note("ready", host=running.host.name)
+        """Probes until the answer is good, or the host is forgotten; whoever asked to `wait` holds the deadline."""
+        while not await probe.ready(running.host, lambda kind: self._door.socket(running.found, kind)):
+            await asyncio.sleep(_PROBE_PAUSE_S)
+        running.ready = True
+        self.note("ready", host=running.host.name)
 
     # ---- links
 
     def link(self, attachment: Attachment) -> Link:
-        """The link as set now."""
-        return self._set.get(str(attachment), attachment.link)
+        """The link as it should be now."""
+        return self.wanted[str(attachment)]
 
-    def change_links(self, changes: Mapping[str, Mapping[str, Any]], base: str) -> list[dict[str, Any]]:
-        """All or none: every value is read before anything is touched.
+    def apply(self, links: Mapping[str, Link], *, whole: bool) -> None:
+        """`whole`: all or none, and AgentError says why none. Else each that can be; what failed is an event and in `links`.
 
-        Changes are laid over each link as it is `now`, as `declared`, or over a `clean` one.
+        Those of hosts that do not run wait in `wanted`.
         """
-        wanted: dict[str, tuple[Attachment, Link]] = {}
-        for name, settings in changes.items():
-            attachment = self.topology.attachment(name)
-            if attachment.host not in self.running:
-                raise AgentError(f"{attachment.host} is not running", remedy="start it first")
-            under = {"now": self.link(attachment), "declared": attachment.link, "clean": Link()}[base]
-            wanted[str(attachment)] = (attachment, impairment.change(under, settings, f"link {attachment}"))
-        changed = {name: link for name, (attachment, link) in wanted.items() if link != self.link(attachment)}
-        for name, (attachment, link) in wanted.items():
-            if link == attachment.link:
-                self._set.pop(name, None)
-            else:
-                self._set[name] = link
-        self._apply({name: wanted[name] for name in changed})
-        self._save()
-        if changed:
-            self.note("links", **{name: str(link) for name, link in changed.items()})
-        return [line for line in self.links() if line["attachment"] in wanted]
+        before = {name: self.wanted[name] for name in links}
+        self.wanted.update(links)
+        try:
+            self._set(links)
+        except (OSError, LookupError) as error:
+            if not whole:
+                self._each(links)
+                return
+            self.wanted.update(before)
+            self._each(before)
+            raise AgentError(
+                f"{_named(links)}: {error}; nothing was changed", remedy="see `appbed link show`"
+            ) from None
 
-    def _apply(self, wanted: Mapping[str, tuple[Attachment, Link]]) -> None:
+    def _each(self, links: Mapping[str, Link]) -> None:
+        """One after the other: one that cannot be changed, because its interface is going, does not keep the others."""
+        for name, link in links.items():
+            try:
+                self._set({name: link})
+            except (OSError, LookupError) as error:
+                self._failed[name] = str(error)
+                self.note("failed", link=name, why=str(error))
+
+    def _set(self, links: Mapping[str, Link]) -> None:
         """A cable once plugged in stays: unplugging would interrupt the link."""
         plugged: dict[str, Link] = {}
-        for attachment, link in wanted.values():
-            running = self.running[attachment.host]
-            if port := running.ports.get(attachment.network):
+        for name, link in links.items():
+            host, _, network = name.partition("@")
+            running = self.running.get(host)
+            if running and (port := running.ports.get(network)):
                 plugged[port.name] = link
-            elif not link.clean:
-                self._wire(running)
+            elif running and not link.clean:
+                self._wire(running, _machine())
         if plugged:
             self._cables.set(plugged)
+        for name in links:
+            self._failed.pop(name, None)
 
     def links(self) -> list[dict[str, Any]]:
         """Every attachment: declared, set, plugged, counted."""
@@ -230,9 +242,14 @@ class Hosts:
             port = running.ports.get(attachment.network) if running else None
             line = {"attachment": str(attachment), "address": str(attachment.address), "running": running is not None}
             line |= {"declared": attachment.link.settings(), "set": self.link(attachment).settings()}
+            interface = running.interfaces[attachment.network] if running else None
             line |= {
+                "mac": interface.mac.hex(":") if interface else None,
+                "mtu": interface.mtu if interface else None,
                 "cable": self._cables.kind if port else "bridge",
                 "counters": counters.get(port.name) if port else None,
+                "unused": [word for word in self._cables.unused if port and word in str(line["set"])],
+                "failed": self._failed.get(str(attachment)),
             }
             shown.append(line)
         return shown
@@ -252,10 +269,8 @@ class Hosts:
         return waiting
 
     def note(self, what: str, **details: object) -> None:
-        """One line of the agent's log, one event, and a mark that things moved."""
-        event = {"time": round(time.time(), 4), "event": what, **details}
-        print(json.dumps(event), flush=True)
-        self.events.append(event)
+        """An event, and a mark that things moved."""
+        self._memory.note(what, **details)
         self.changed.set()
         if self.missing():
             READY.unlink(missing_ok=True)
@@ -271,14 +286,13 @@ class Hosts:
                 flush=True,
             )
 
-    def _save(self) -> None:
-        links = {name: link.settings() for name, link in self._set.items()}
-        partial = STATE.with_suffix(".new")
-        partial.write_text(json.dumps({"bridges": self.bridges, "links": links}))
-        partial.replace(STATE)
 
-    def _restore(self) -> None:
-        if STATE.exists():
-            state = json.loads(STATE.read_text())
-            self.bridges = state["bridges"]
-            self._set = {name: impairment.resolve(name, settings) for name, settings in state["links"].items()}
+def _named(links: Mapping[str, Link]) -> str:
+    first, *others = links
+    return f"{first} and {len(others)} more" if others else first
+
+
+def _machine() -> dict[int, Interface]:
+    """The machine's own interfaces, by index."""
+    with Netlink() as netlink:
+        return {interface.index: interface for interface in netlink.interfaces()}

@@ -14,12 +14,12 @@ _TIMEOUT_S = 1.0
 
 
 async def ready(host: Host, open_socket: Callable[[str], socket.socket]) -> bool:
-    """One attempt. `open_socket` gives a "tcp" or "udp" socket in the host's namespace."""
+    """One attempt. `open_socket` gives a "tcp" or "udp" socket in the host's namespace; LookupError when it cannot right now."""
     try:
         if host.role.ready_tcp and not await _connects(open_socket("tcp"), host, host.role.ready_tcp):
             return False
         return not host.role.ready_dns or await _answers(open_socket("udp"), host, host.role.ready_dns)
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, LookupError):
         return False
 
 

@@ -11,16 +11,17 @@ from typing import NoReturn
 
 import typer
 
-from appbed.cli import lab, links, machine, packets, runs
-from appbed.cli.app import Interrupted, app, capture_app, link_app
+from appbed.cli import captures, faults, lab, links, machine, packets, runs, verify
+from appbed.cli.app import Interrupted, ReaderLeft, app, capture_app, fault_app, link_app
 from appbed.cli.show import complain, out, say_wrong
 from appbed.errors import AppbedError
 
-__all__ = ["lab", "links", "machine", "main", "packets", "runs"]
-INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
+__all__ = ["captures", "faults", "lab", "links", "machine", "main", "packets", "runs", "verify"]
+INTERRUPTED, READER_LEFT = 130, 141  # 128 + SIGINT, 128 + SIGPIPE, as a shell says it
 
 app.add_typer(link_app, name="link", rich_help_panel="Links and packets")
 app.add_typer(capture_app, name="capture", rich_help_panel="Links and packets")
+app.add_typer(fault_app, name="fault", rich_help_panel="Links and packets")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,14 +32,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.remove("--debug")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        sys.exit(app(args=arguments, standalone_mode=False) or 0)  # a command that exits gives its status back
+        sys.exit(_status(arguments, debug))
+    except (ReaderLeft, BrokenPipeError):
+        for descriptor in (1, 2):  # what is left in the buffers cannot be said to anybody
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        sys.exit(READER_LEFT)
+
+
+def _status(arguments: Sequence[str], debug: bool) -> int:
+    """Runs a command to its exit status."""
+    try:
+        status = app(args=arguments, standalone_mode=False) or 0  # a command that exits gives its status back
+        sys.stdout.flush()
+        return int(status)
     except (typer.Abort, KeyboardInterrupt, Interrupted) as error:
         _traced(error, debug)
         complain("interrupted; what was begun was taken down")
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
     except Exception as error:
         _traced(error, debug)
-        sys.exit(_told(error))
+        return _told(error)
 
 
 def _traced(error: BaseException, debug: bool) -> None:
@@ -56,11 +71,8 @@ def _told(error: Exception) -> int:
         return 2
     if shown := getattr(error, "format_message", None):  # a usage error of the library's
         context = getattr(error, "ctx", None)
-        say_wrong(shown() + (f"; see {context.command_path} --help" if context else ""))
+        say_wrong(shown().rstrip(".") + (f"; see {context.command_path} --help" if context else ""))
         return 2
-    if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
     if isinstance(error, OSError):
         say_wrong(f"{error.filename}: {error.strerror or error}" if error.filename else error.strerror or error)
         return 3

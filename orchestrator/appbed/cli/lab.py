@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Annotated
 
 import typer
 
-from appbed import places
-from appbed.cli.app import Json, Name, app, attached, open_engine
+from appbed import lease, places
+from appbed.cli.app import Foreign, Json, Name, app, attached, open_engine
 from appbed.cli.show import out, print_json, spinner, table
 from appbed.errors import InputError
 
 PANEL = "The lab"
+Host = Annotated[str, typer.Argument(help="a host of the lab, or its agent (see `appbed ps`)")]
 
 
 @app.command("list", rich_help_panel=PANEL)
@@ -24,6 +26,7 @@ def list_topologies(as_json: Json = False) -> None:
     """The topologies that can be brought up."""
     from appbed import topology
 
+    _wanted_net()
     shown = {name: topology.load(path, os.environ) for name, path in places.topologies().items()}
     if as_json:
         print_json(
@@ -45,15 +48,16 @@ def up(
     ] = None,
     over: Annotated[list[Path] | None, typer.Option("--file", "-f", help="Compose file laid over the topology")] = None,
     links: Annotated[str, typer.Option(help="back-end of the links: auto, netem, relay")] = "auto",
-    timeout: Annotated[float, typer.Option(help="seconds to wait until every host is ready")] = 60.0,
+    timeout: Annotated[float, typer.Option(min=1, help="seconds to wait until every host is ready")] = 60.0,
     as_json: Json = False,
 ) -> None:
     """Bring a topology up and wait until every host is ready."""
     from appbed.bringup import undone
+    from appbed.engine import pages
     from appbed.lab import Lab
     from appbed.topology import load as parse
 
-    file, back_end = places.topology_file(topology), checked_links(links)
+    file, back_end, net = places.topology_file(topology), checked_links(links), _wanted_net()
     parse(file, os.environ, *(over or ()))  # what a person wrote comes first, also where no engine is
     with spinner(f"up {topology}") as say, ExitStack() as undo:
         engine = open_engine()
@@ -63,26 +67,37 @@ def up(
             name=name,
             overrides=over or (),
             links=back_end,
-            net=os.environ.get("APPBED_NET") or None,
+            net=net,
             timeout_s=timeout,
             lives_on=True,
             say=lambda step: say(f"{step.seconds:5.1f} s  {step.what}"),
         )
         undo.enter_context(undone(engine, lab.name))
         undo.callback(lab.agent.close)
-        status = lab.agent.ask("status")
+        status, found = lab.agent.ask("status"), pages(engine.containers(lab.name))
     if as_json:
-        print_json(
-            {"name": lab.name, "topology": lab.topology.name, "hosts": status["hosts"], "links": status["links"]}
-        )
+        shown = {"name": lab.name, "topology": lab.topology.name, "hosts": status["hosts"], "links": status["links"]}
+        print_json({**shown, "pages": found})
     else:
         out.print(f"{lab.name} is up: {len(status['hosts'])} hosts, links by {status['links']}")
+        _show_pages(found)
+
+
+def _show_pages(found: Mapping[str, str]) -> None:
+    for page, url in found.items():
+        out.print(f"  {page:<24} {url}")
 
 
 def checked_links(links: str) -> str:
     if links not in ("auto", "netem", "relay"):
         raise InputError(f"--links {links!r} is unknown", remedy="choose one of auto, netem, relay")
     return links
+
+
+def _wanted_net() -> str | None:
+    """APPBED_NET, which every topology's addresses begin with; None: any free one."""
+    wanted = os.environ.get("APPBED_NET")
+    return lease.checked(wanted) if wanted else None
 
 
 @app.command(rich_help_panel=PANEL)
@@ -101,9 +116,14 @@ def down(name: Name = None, everything: Annotated[bool, typer.Option("--all", he
 @app.command(rich_help_panel=PANEL)
 def ps(name: Name = None, as_json: Json = False) -> None:
     """What is up: instances and their hosts."""
-    instances = [one for one in open_engine().instances() if name in (None, one.name)]
+    from appbed.bringup import the_one
+    from appbed.engine import pages
+
+    instances = open_engine().instances()
+    if name is not None:
+        instances = [the_one(instances, name)]
     if as_json:
-        print_json([asdict(instance) for instance in instances])
+        print_json([{**asdict(instance), "pages": pages(instance.containers)} for instance in instances])
         return
     if not instances:
         out.print("nothing is up")
@@ -112,10 +132,13 @@ def ps(name: Name = None, as_json: Json = False) -> None:
         rows = [(each.service, each.state, each.health, each.image) for each in instance.containers]
         title = f"{instance.name} ({files}, {instance.net}.0.0/16)"
         table("host", "state", "health", "image", rows=rows, title=title)
+        _show_pages(pages(instance.containers))
 
 
-@app.command("exec", rich_help_panel=PANEL)
-def execute(host: str, command: Annotated[list[str], typer.Argument(help="after --")], name: Name = None) -> None:
+@app.command("exec", cls=Foreign, rich_help_panel=PANEL)
+def execute(
+    host: Host, command: Annotated[list[str], typer.Argument(help="what to run, after --")], name: Name = None
+) -> None:
     """Run a command inside a host: appbed exec client -- curl -s http://www.someschool.edu/"""
     with attached(name) as lab:
         done = lab.exec(host, *command, check=False, timeout_s=600)
@@ -126,7 +149,7 @@ def execute(host: str, command: Annotated[list[str], typer.Argument(help="after 
 
 @app.command(rich_help_panel=PANEL)
 def logs(
-    host: str, name: Name = None, tail: Annotated[int | None, typer.Option(help="only the last lines")] = None
+    host: Host, name: Name = None, tail: Annotated[int | None, typer.Option(min=0, help="only the last lines")] = None
 ) -> None:
     """What a host's server logged."""
     with attached(name) as lab:
@@ -148,6 +171,6 @@ def gc(
         if not dry_run:
             leftovers.remove(engine, leftover)
         if not as_json:
-            out.print(f"{'would remove' if dry_run else 'removed'} {leftover.what}: {leftover.why}")
+            out.print(f"{'would remove' if dry_run else 'removed'} {leftover}")
     if not found and not as_json:
         out.print("nothing to remove")

@@ -1,16 +1,14 @@
-"""link show, set, reset; capture start, stop."""
+"""link show, set, schedule, reset."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from appbed.cli.app import Json, Name, attached, capture_app, link_app
-from appbed.cli.show import out, print_json, table, words
-from appbed.errors import InputError
+from appbed.cli.app import Json, Name, attached, link_app
+from appbed.cli.show import print_json, table, words
 
 _DROPPED = ("lost", "overflowed", "down", "refused")
 
@@ -40,12 +38,32 @@ def link_set(
     settings: Annotated[
         list[str], typer.Argument(help="delay=20ms loss=1% rate=10mbit ...; up.delay=20ms for one direction")
     ],
+    lasting: Annotated[str | None, typer.Option("--for", help="then it goes back by itself: 10s")] = None,
     name: Name = None,
     as_json: Json = False,
 ) -> None:
     """Change a link of a running instance; what is not named stays."""
+    from appbed.links import read_settings
+
     with attached(name) as lab:
-        _show_links([lab.link(attachment).change(**_settings(settings))], as_json)
+        _show_links([lab.link(attachment).change(lasting=lasting, **read_settings(settings))], as_json)
+
+
+@link_app.command("schedule")
+def link_schedule(
+    attachment: Annotated[str, typer.Argument(help="host or host@network")],
+    entries: Annotated[list[str], typer.Argument(help='"at 2s for 5s: loss=5% up.delay=20ms", any number of them')],
+    start: Annotated[str | None, typer.Option(help="date and time it begins: 2026-11-22T20:15:00; else now")] = None,
+    name: Name = None,
+    as_json: Json = False,
+) -> None:
+    """Changes planned ahead; the agent makes them by its own clock, and takes them back. `link reset` ends them."""
+    from appbed.links import plan, take
+
+    with attached(name) as lab:
+        link = lab.link(attachment)
+        take(lab.agent, "schedule", **plan({link.name: entries}, start))
+        _show_links([link.show()], as_json)
 
 
 @link_app.command("reset")
@@ -54,71 +72,25 @@ def link_reset(
 ) -> None:
     """Back to what the topology declares; without a name all links."""
     with attached(name) as lab:
-        names = attachment or [str(each) for each in lab.topology.attachments()]
-        _show_links([lab.link(each).reset() for each in names], as_json)
-
-
-@capture_app.command("start")
-def capture_start(
-    points: Annotated[list[str], typer.Argument(help="hosts, host@network, networks, or all")],
-    label: Annotated[str, typer.Option(help="name of the capture")] = "capture",
-    bpf: Annotated[str, typer.Option("--filter", help="pcap-filter(7) expression")] = "",
-    snaplen: Annotated[int, typer.Option(help="bytes kept of each frame; 0 is all")] = 0,
-    name: Name = None,
-) -> None:
-    """Capture on hosts (what the application lived through) and networks (what the wire carried)."""
-    with attached(name) as lab:
-        lab.start_capture(label, points, filter=bpf, snaplen=snaplen)
-    out.print(f"capturing as {label!r}; `appbed capture stop FILE` ends it")
-
-
-@capture_app.command("stop")
-def capture_stop(
-    file: Annotated[Path, typer.Argument(help="where the pcapng file goes")],
-    label: Annotated[str, typer.Option(help="name of the capture")] = "capture",
-    name: Name = None,
-    as_json: Json = False,
-) -> None:
-    """End a capture and fetch its file."""
-    with attached(name) as lab:
-        captured = lab.stop_capture(label, file)
-    if as_json:
-        print_json({"file": str(captured.file), "points": dict(captured.points), "dropped": captured.dropped})
-        return
-    rows = [(point, str(counts["frames"]), str(counts["dropped"])) for point, counts in captured.points.items()]
-    table("point", "frames", "dropped", rows=rows)
-
-
-def _settings(words: Sequence[str]) -> dict[str, Any]:
-    """["delay=20ms", "up.loss=1%"] as an x-link block."""
-    block: dict[str, Any] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"{word!r} is no setting", remedy="write key=value, for example delay=20ms or up.loss=1%")
-        direction, dot, inner = key.partition(".")
-        if dot and direction not in ("up", "down"):
-            raise InputError(
-                f"{word!r}: direction {direction!r} is unknown", remedy="write up.KEY=VALUE or down.KEY=VALUE"
-            )
-        if dot:
-            block.setdefault(direction, {})[inner] = value
-        else:
-            block[key] = value
-    return block
+        names = [lab.link(each).name for each in attachment or map(str, lab.topology.attachments())]
+        lab.change_links({each: {} for each in names}, base="declared")
+        _show_links([line for line in lab.links() if line["attachment"] in names], as_json)
 
 
 def _show_links(lines: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json(list(lines))
         return
-    columns = ("link", "address", "by", "direction", "declared", "set", "carried", "dropped")
+    columns = ("link", "address", "by", "direction", "declared", "set", "held by", "carried", "dropped")
     table(*columns, rows=[_row(line, direction) for line in lines for direction in ("up", "down")])
 
 
 def _row(line: Mapping[str, Any], direction: str) -> tuple[str, ...]:
     counted = (line["counters"] or {}).get(direction, {})
-    named = (line["attachment"], line["address"], line["cable"]) if direction == "up" else ("", "", "")
+    by = f"{line['cable']} (not {', '.join(line['unused'])})" if line.get("unused") else line["cable"]
+    named = (line["attachment"], line["address"], by) if direction == "up" else ("", "", "")
     dropped = str(sum(counted.get(cause, 0) for cause in _DROPPED)) if counted else ""
     carried = str(counted.get("frames_out", ""))
-    return (*named, direction, words(line["declared"][direction]), words(line["set"][direction]), carried, dropped)
+    held = ", ".join(line["holds"]) if direction == "up" else ""
+    shown = (words(line["declared"][direction]), words(line["set"][direction]))
+    return (*named, direction, *shown, held, carried, dropped)

@@ -29,9 +29,10 @@ def setup() -> None:
 @app.command(rich_help_panel=PANEL)
 def doctor(as_json: Json = False) -> None:
     """Say what this machine has and lacks, each with its fix. Changes nothing."""
+    from appbed import leftovers
     from appbed.engine import doctor as machine
 
-    checks = machine.doctor(places.root())
+    checks = machine.doctor(places.root(), leftovers.find)
     if as_json:
         print_json([asdict(check) for check in checks])
     else:

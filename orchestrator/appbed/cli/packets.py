@@ -18,7 +18,7 @@ Points = Annotated[str | None, typer.Option(help="as seen at this point, for exa
 
 @app.command(rich_help_panel=PANEL)
 def ladder(
-    file: Annotated[Path, typer.Argument(help="a capture, or a run's folder")],
+    file: Annotated[list[Path], typer.Argument(help="a capture, several of one set, or a run's folder")],
     protocol: Annotated[
         list[str] | None, typer.Option(help="dns, http, smtp, pop3, imap, ...; several tell a story")
     ] = None,
@@ -31,35 +31,41 @@ def ladder(
     from appbed.analysis import Capture, ladder_svg, ladder_text
     from appbed.analysis import ladder as ladders
 
-    capture = Capture.open(_file(file))
+    capture = Capture.open([_file(each) for each in file])
     chosen = {"protocols": protocol} if protocol else {}
-    drawn = ladders.draw(capture, **chosen, point=point, hosts=host or (), known=_names(file), limit=limit)
+    drawn = ladders.draw(capture, **chosen, point=point, hosts=host or (), known=_names(file[0]), limit=limit)
     if html is None:
         sys.stdout.write(ladder_text.text(drawn, out.width))
         return
-    html.write_text(ladder_svg.html(drawn, file.name), encoding="utf-8")
+    html.write_text(ladder_svg.html(drawn, file[0].name), encoding="utf-8")
     out.print(f"{html}: {len(drawn.arrows)} messages")
 
 
 @app.command(rich_help_panel=PANEL)
 def analyze(
-    file: Annotated[Path, typer.Argument(help="a capture made here or elsewhere, or a run's folder")],
+    file: Annotated[
+        list[Path], typer.Argument(help="a capture made here or elsewhere, several of one set, or a run's folder")
+    ],
     as_json: Json = False,
 ) -> None:
     """What is in a capture: points, protocols, flows, round trips, losses."""
     from appbed.analysis import Capture
     from appbed.analysis import analyze as analysed
 
-    analysis = analysed(Capture.open(_file(file)))
+    analysis = analysed(Capture.open([_file(each) for each in file]))
     if as_json:
         print_json(analysis.as_json())
         return
     for table in analysis.tables:
         out.print(table.text())
+    for note in analysis.notes:
+        out.print(f"note: {note}")
 
 
 def _file(path: Path) -> Path:
-    return path / "capture.pcapng" if path.is_dir() else path
+    """A run's folder means its capture, any other folder all captures in it."""
+    capture = path / "capture.pcapng"
+    return capture if capture.is_file() else path
 
 
 def _names(path: Path) -> dict[str, str]:

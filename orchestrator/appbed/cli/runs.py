@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,10 @@ from appbed import places
 from appbed.cli.app import Json, app, open_engine
 from appbed.cli.lab import checked_links
 from appbed.cli.show import coloured, out, print_json, spinner, table
-from appbed.verdict import Verdict
+from appbed.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:  # it brings the engine with it
+    from appbed.runner import Ran
 
 PANEL = "Scenarios"
 
@@ -24,6 +27,7 @@ def run(
         int | None, typer.Option(help="of every random number; the same seed loses the same frames")
     ] = None,
     links: Annotated[str, typer.Option(help="back-end of the links: auto, netem, relay")] = "auto",
+    short: Annotated[bool, typer.Option("--short", help="fewer points in every sweep")] = False,
     as_json: Json = False,
 ) -> None:
     """Bring the topology up, act, judge, take it down: predictions beside measurements, evidence under runs/."""
@@ -32,15 +36,18 @@ def run(
     from appbed import runner, scenario
 
     chosen, back_end = scenario.select(what), checked_links(links)
+    several = len(chosen) > 1
     number = secrets.randbelow(2**31) if seed is None else seed
     finished = []
     with spinner("run") as say:
-        for ran in runner.run(chosen, open_engine(), places.runs(), seed=number, links=back_end, say=say):
+        for ran in runner.run(chosen, open_engine(), places.runs(), seed=number, links=back_end, say=say, short=short):
             finished.append(ran)
-            if not as_json:
+            if not as_json and not (several and ran.verdict.outcome is Outcome.PASSED):
                 _show_verdict(ran.name, ran.scenario.about, ran.verdict, ran.folder)
     if as_json:
         print_json([_run_json(ran) for ran in finished])
+    elif several:
+        _show_all(finished)
     raise typer.Exit(_exit_code(ran.verdict.outcome.value for ran in finished))
 
 
@@ -69,6 +76,22 @@ def _run_json(ran: Any) -> dict[str, Any]:
         "figures": plain["figures"],
         "evidence": str(ran.folder),
     }
+
+
+def _show_all(finished: Sequence[Ran]) -> None:
+    """One line a claim: the finding that tells most of each scenario."""
+    rows = []
+    for ran in sorted(finished, key=lambda ran: [_by_number(claim) for claim in ran.scenario.claims]):
+        line, outcome = ran.verdict.headline, ran.verdict.outcome.value
+        told = (line.what, line.expected, line.seen) if line else (ran.verdict.because, "", "")
+        error = f"{line.error:+.1%}" if line and line.error is not None else ""
+        rows.append((", ".join(ran.scenario.claims), ran.name, *told, error, coloured(outcome)))
+    out.print()
+    table("claim", "scenario", "nearest to the limit", "prediction", "measured", "error", "verdict", rows=rows)
+
+
+def _by_number(claim: str) -> tuple[str, int]:
+    return claim[:1], int(claim[1:]) if claim[1:].isdigit() else 0
 
 
 def _show_verdict(name: str, about: str, verdict: Verdict, folder: Path) -> None:

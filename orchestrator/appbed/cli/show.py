@@ -12,9 +12,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+
+class _Screen(Console):
+    """The library's console, but what to do when its reader left is for the caller to say; there it ends the program."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        raise BrokenPipeError
+
+
 _WIDTH = None if sys.stdout.isatty() else 140  # a file or a pipe has no width of its own
-out = Console(highlight=False, soft_wrap=True, markup=False, width=_WIDTH)
-err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, width=_WIDTH)
+out = _Screen(highlight=False, soft_wrap=True, markup=False, emoji=False, width=_WIDTH)
+err = _Screen(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False, width=_WIDTH)
 _COLOURS = {
     **{"ok": "green", "warn": "yellow", "fail": "red"},
     **{"PASSED": "green", "FAILED": "red", "INCONCLUSIVE": "yellow", "UNSUPPORTED": "yellow"},

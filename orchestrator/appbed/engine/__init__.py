@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from appbed.errors import EngineError
 
@@ -32,7 +32,10 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """`state` is the engine's word: created, running, paused, restarting, exited, dead."""
+    """`state` is the engine's word: created, running, paused, restarting, exited, dead.
+
+    `published` says on which port of 127.0.0.1 a port of the container can be reached, `role` is that of its label: "agent".
+    """
 
     service: str
     name: str
@@ -40,6 +43,8 @@ class Container:
     health: str
     image: str
     environment: Mapping[str, str]
+    published: Mapping[int, int] = field(default_factory=dict)
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,28 @@ class Instance:
     @property
     def running(self) -> int:
         return sum(container.state in ("running", "paused") for container in self.containers)
+
+    @property
+    def agent(self) -> str:
+        """The service that is its agent; "" when none says so."""
+        return next((container.service for container in self.containers if container.role == "agent"), "")
+
+
+def pages(containers: Sequence[Container]) -> dict[str, str]:
+    """Where a browser on the engine's machine finds pages of the lab, by the names they have there.
+
+    PAGES of images/window says which page a port is. Names that end in localhost lead to the own machine (RFC 6761), and keep
+    the cookies of two pages apart, which ports do not.
+    """
+    return {
+        page: f"http://{page}.localhost:{container.published[int(port)]}/"
+        for container in containers
+        for port, _, page in (word.partition("=") for word in container.environment.get("PAGES", "").split())
+        if page and port.isdecimal() and int(port) in container.published
+    }
+
+
+Action = Literal["start", "stop", "kill", "pause", "unpause", "restart"]
 
 
 class AddressTaken(EngineError):
@@ -111,7 +138,8 @@ class Engine(Protocol):
     def copy_in(self, name: str, host: str, path: str, content: bytes) -> None:
         """Writes one file into a container, also one that is not started yet."""
 
-    def restart(self, name: str, host: str) -> None: ...
+    def act(self, name: str, host: str, action: Action) -> None:
+        """To one container; `stop` gives it a second to end by itself."""
 
     def down(self, name: str) -> int:
         """Removes everything that carries the instance's label, as often as it takes; the number of objects removed."""

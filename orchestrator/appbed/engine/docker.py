@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import socket
-import struct
 import subprocess
 import tarfile
 import threading
@@ -21,8 +20,10 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, NotFound
 
-from appbed.engine import AddressTaken, Completed, Container, Instance, Project
+from appbed.engine import Action, AddressTaken, Completed, Container, Instance, Project
 from appbed.engine.computer import ThisComputer
+from appbed.engine.docker_refusals import doing, reason, remedy, removed_by
+from appbed.engine.docker_streams import Chunks, Lines, attached, frames
 from appbed.engine.find_engine import find_engine
 from appbed.engine.kernel_checks import routes
 from appbed.errors import EngineError
@@ -33,7 +34,9 @@ _PROJECT, _SERVICE, _FILES = (
     "com.docker.compose.service",
     "com.docker.compose.project.config_files",
 )
+_ROLE = "org.appbed.role"
 _DOWN_S = 30.0
+_TRIES = 5
 _PARALLEL = 6  # starts at once: measured best on 2 cores, 20 at once is slower
 
 
@@ -47,7 +50,7 @@ class DockerEngine:
         try:
             self._client: Any = docker.from_env(environment=self._environment, timeout=600, max_pool_size=32)
         except (DockerException, requests.RequestException) as error:
-            raise EngineError(f"{found.endpoint}: {_reason(error)}", remedy="run `appbed setup`") from None
+            raise EngineError(f"{found.endpoint}: {reason(error)}", remedy="run `appbed setup`") from None
 
     def __enter__(self) -> DockerEngine:
         return self
@@ -87,14 +90,14 @@ class DockerEngine:
             problem = next((line for line in reversed(said) if "rror" in line), said[-1] if said else "no reason given")
             if "overlap" in problem:
                 raise AddressTaken(problem)
-            raise EngineError(f"docker compose create: {problem}", remedy=_remedy(problem))
+            raise EngineError(f"docker compose create: {problem}", remedy=remedy(problem))
 
     def start(self, name: str, started: Callable[[str], None]) -> None:
         containers = self._of(name)
-        containers.sort(key=lambda container: container.labels[_SERVICE] != "agent")  # it has the most to do
+        containers.sort(key=lambda container: container.labels.get(_ROLE) != "agent")  # it has the most to do
 
         def one(container: Any) -> None:
-            with _said(f"start {container.name}"):
+            with doing(f"start {container.name}"):
                 container.start()
             started(container.labels[_SERVICE])
 
@@ -107,15 +110,16 @@ class DockerEngine:
 
     def exec(self, name: str, host: str, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0) -> Completed:
         api = self._client.api
-        with _said(f"exec in {host}"):
+        with doing(f"exec in {host}"):
             execution = api.exec_create(self._one(name, host).id, list(argv), stdin=bool(stdin))
-            with _attached(api.exec_start(execution["Id"], socket=True)) as sock:
+            with attached(api.exec_start(execution["Id"], socket=True)) as sock:
                 if stdin:
-                    sock.sendall(stdin.encode())
-                    sock.shutdown(socket.SHUT_WR)
+                    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it ended without reading all
+                        sock.sendall(stdin.encode())
+                        sock.shutdown(socket.SHUT_WR)
                 output = {1: bytearray(), 2: bytearray()}
                 deadline = time.monotonic() + timeout_s
-                for channel, data in _frames(sock, lambda: deadline - time.monotonic()):
+                for channel, data in frames(sock, lambda: deadline - time.monotonic()):
                     output[channel] += data
             status = api.exec_inspect(execution["Id"])["ExitCode"]
         return Completed(
@@ -123,16 +127,24 @@ class DockerEngine:
         )
 
     @contextlib.contextmanager
-    def stream(self, name: str, host: str, argv: Sequence[str]) -> Iterator[_Lines]:
+    def stream(self, name: str, host: str, argv: Sequence[str]) -> Iterator[Lines]:
         api = self._client.api
-        with _said(f"exec in {host}"):
+        with doing(f"exec in {host}"):
             execution = api.exec_create(self._one(name, host).id, list(argv), stdin=True)
-            attached = _attached(api.exec_start(execution["Id"], socket=True))
-        with attached as sock:
-            yield _Lines(sock)
+            talk = attached(api.exec_start(execution["Id"], socket=True))
+        with talk as sock:
+            yield Lines(sock, lambda: self._runs(execution["Id"]))
+
+    def _runs(self, execution: str) -> bool:
+        """A restarted container knows nothing of the commands that ran in it before."""
+        with doing("look at a command"):
+            try:
+                return bool(self._client.api.exec_inspect(execution)["Running"])
+            except NotFound:
+                return False
 
     def logs(self, name: str, host: str, *, tail: int | None = None) -> str:
-        with _said(f"logs of {host}"):
+        with doing(f"logs of {host}"):
             return bytes(self._one(name, host).logs(tail=tail if tail is not None else "all")).decode(errors="replace")
 
     def copy_out(self, name: str, host: str, path: str, to: Path) -> None:
@@ -152,9 +164,9 @@ class DockerEngine:
 
     @contextlib.contextmanager
     def _file(self, name: str, host: str, path: str) -> Iterator[IO[bytes]]:
-        with _said(f"copy {path} from {host}"):
+        with doing(f"copy {path} from {host}"):
             chunks, _ = self._one(name, host).get_archive(path)
-        with tarfile.open(fileobj=_Chunks(chunks), mode="r|") as archive:
+        with tarfile.open(fileobj=Chunks(chunks), mode="r|") as archive:
             member = archive.next()
             content = archive.extractfile(member) if member else None
             if content is None:
@@ -167,12 +179,19 @@ class DockerEngine:
             member = tarfile.TarInfo(path.lstrip("/"))
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-        with _said(f"copy {path} into {host}"):
+        with doing(f"copy {path} into {host}"):
             self._one(name, host).put_archive("/", buffer.getvalue())
 
-    def restart(self, name: str, host: str) -> None:
-        with _said(f"restart {host}"):
-            self._one(name, host).restart(timeout=1)
+    def act(self, name: str, host: str, action: Action) -> None:
+        patience = {"timeout": 1} if action in ("stop", "restart") else {}
+        with doing(f"{action} {host}"):
+            for left in reversed(range(_TRIES)):
+                try:
+                    getattr(self._one(name, host), action)(**patience)
+                    return
+                except APIError as error:  # busy tasks do not always freeze at once
+                    if not left or "unable to freeze" not in str(error.explanation):
+                        raise
 
     def down(self, name: str) -> int:
         removed, label = 0, {"label": f"{INSTANCE}={name}"}
@@ -181,8 +200,8 @@ class DockerEngine:
             with ThreadPoolExecutor(_PARALLEL) as pool:
                 removed += sum(pool.map(_remove_container, self._of(name)))
                 networks = self._client.networks.list(filters=label)
-                removed += sum(pool.map(lambda network: _removed(network.remove), networks))
-            removed += sum(_removed(volume.remove) for volume in self._client.volumes.list(filters=label))
+                removed += sum(pool.map(lambda network: removed_by(network.remove), networks))
+            removed += sum(removed_by(volume.remove) for volume in self._client.volumes.list(filters=label))
             left = [one.name for one in (*self._of(name), *self._client.networks.list(filters=label))]
             if not left:
                 return removed
@@ -218,7 +237,7 @@ class DockerEngine:
         )
 
     def _of(self, name: str) -> list[Any]:
-        with _said(f"list containers of {name}"):
+        with doing(f"list containers of {name}"):
             return list(
                 self._client.containers.list(all=True, ignore_removed=True, filters={"label": f"{INSTANCE}={name}"})
             )
@@ -231,93 +250,6 @@ class DockerEngine:
         return found[0]
 
 
-class _Lines:
-    """Stream protocol over an exec's socket."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._rest = b""
-        self._complaint = b""
-
-    def send(self, line: str) -> None:
-        self._socket.sendall(line.encode() + b"\n")
-
-    def lines(self, timeout_s: float) -> Iterator[str]:
-        deadline = time.monotonic() + timeout_s
-        while True:
-            while b"\n" in self._rest:
-                line, _, self._rest = self._rest.partition(b"\n")
-                yield line.decode()
-            try:
-                channel, data = next(_frames(self._socket, lambda: deadline - time.monotonic()))
-            except StopIteration:
-                if self._complaint:
-                    raise EngineError(self._complaint.decode(errors="replace").strip().splitlines()[-1]) from None
-                return
-            if channel == 1:
-                self._rest += data
-            else:
-                self._complaint += data
-
-
-class _Chunks(io.RawIOBase):
-    """An iterator of bytes as a file to read."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._rest:
-            try:
-                self._rest = next(self._chunks)
-            except StopIteration:
-                return 0
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-
-def _frames(sock: socket.socket, left: Callable[[], float]) -> Iterator[tuple[int, bytes]]:
-    """The engine's multiplexed stream: 8 bytes of header (channel, length), then data."""
-    while True:
-        header = _exactly(sock, 8, left())
-        if not header:
-            return
-        channel, length = struct.unpack(">BxxxL", header)
-        yield channel, _exactly(sock, length, left())
-
-
-def _exactly(sock: socket.socket, count: int, timeout_s: float) -> bytes:
-    data = b""
-    while len(data) < count:
-        if timeout_s <= 0:
-            raise TimeoutError
-        sock.settimeout(timeout_s)
-        piece = sock.recv(count - len(data))
-        if not piece:
-            return b""
-        data += piece
-    return data
-
-
-@contextlib.contextmanager
-def _attached(stream: Any) -> Iterator[socket.socket]:
-    """The socket of a started exec; the SDK wraps it twice, and each layer wants to be closed."""
-    sock: socket.socket = getattr(stream, "_sock", stream)
-    try:
-        yield sock
-    finally:
-        if response := getattr(stream, "_response", None):
-            response.close()
-        stream.close()
-        sock.close()
-
-
 def _container(container: Any) -> Container:
     state = container.attrs["State"]
     environment = dict(entry.partition("=")[::2] for entry in container.attrs["Config"]["Env"] or [])
@@ -328,49 +260,16 @@ def _container(container: Any) -> Container:
         (state.get("Health") or {}).get("Status", ""),
         container.attrs["Config"]["Image"],
         environment,
+        _published(container.attrs["NetworkSettings"].get("Ports") or {}),
+        container.labels.get(_ROLE, ""),
     )
 
 
+def _published(ports: Mapping[str, Sequence[Mapping[str, str]] | None]) -> dict[int, int]:
+    """{80: 32768} of {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "32768"}], "53/udp": None}."""
+    tcp = {port.removesuffix("/tcp"): bindings for port, bindings in ports.items() if port.endswith("/tcp")}
+    return {int(port): int(bindings[0]["HostPort"]) for port, bindings in tcp.items() if bindings}
+
+
 def _remove_container(container: Any) -> bool:
-    return _removed(lambda: container.remove(force=True, v=True))
-
-
-def _removed(remove: Callable[[], Any]) -> bool:
-    """True if it went; one that is gone already, or is going, is nobody's problem."""
-    try:
-        remove()
-    except NotFound:
-        return False
-    except APIError as error:
-        if error.status_code in (404, 409):
-            return False
-        if "has active endpoints" in str(error.explanation):
-            return False
-        raise EngineError(f"remove: {error.explanation}") from None
-    return True
-
-
-@contextlib.contextmanager
-def _said(doing: str) -> Iterator[None]:
-    """The engine's refusals as EngineError."""
-    try:
-        yield
-    except NotFound as error:
-        raise EngineError(f"{doing}: {_reason(error)}") from None
-    except (DockerException, requests.RequestException) as error:
-        raise EngineError(f"{doing}: {_reason(error)}", remedy=_remedy(str(error))) from None
-    except TimeoutError:
-        raise EngineError(f"{doing}: no answer in time") from None
-
-
-def _reason(error: Exception) -> str:
-    explanation = getattr(error, "explanation", None) or str(error)
-    return str(explanation).strip().splitlines()[0] if str(explanation).strip() else type(error).__name__
-
-
-def _remedy(problem: str) -> str:
-    if "no space left" in problem.lower():
-        return "free some disk space (`docker system df` shows what takes it)"
-    if "No such image" in problem or "pull access denied" in problem:
-        return "run `appbed setup`"
-    return ""
+    return removed_by(lambda: container.remove(force=True, v=True))

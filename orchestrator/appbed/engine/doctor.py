@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from appbed import leftovers
 from appbed.engine import Engine as LabEngine
 from appbed.engine import apt, kernel_checks, role_images
 from appbed.engine.base_image import BASE
@@ -22,10 +21,14 @@ _SETUP = "run `appbed setup`"
 
 
 def doctor(
-    root: Path, *, computer: Computer | None = None, connect: Connect = connect_sdk,
+    root: Path, find_leftovers: Callable[[LabEngine], Sequence[object]], *,
+    computer: Computer | None = None, connect: Connect = connect_sdk,
     open_lab_engine: Callable[[], LabEngine] = DockerEngine,
 ) -> list[Check]:  # fmt: skip
-    """Every check, in the order a person should read them; what needs an engine is left out where none answers."""
+    """Every check, in the order a person should read them; what needs an engine is left out where none answers.
+
+    What a leftover is, the floor above says (`leftovers.find`).
+    """
     computer = computer or ThisComputer()
     engine, first = _engine(computer, connect)
     checks = [first, *_told("docker command", lambda: [_command(computer)])]
@@ -34,7 +37,7 @@ def doctor(
         found = engine
         checks += _told("images", lambda: _images(root, computer, found))
         checks += [_security(found), _user_namespaces(found), _cgroups(found), _bridge_filter(computer, found)]
-        checks += _told("leftovers", lambda: [_leftovers(open_lab_engine())])
+        checks += _told("leftovers", lambda: [_leftovers(open_lab_engine(), find_leftovers)])
     checks += _told("addresses", lambda: [kernel_checks.addresses(computer, engine)])
     checks += kernel_checks.machine(computer, engine)
     return [*checks, _AGENT]
@@ -140,8 +143,8 @@ def _bridge_filter(computer: Computer, engine: Engine) -> Check:
     return Check("bridge filter", "ok", f"bridge-nf-call-iptables=1: bridged frames meet the firewall; {mode}")
 
 
-def _leftovers(lab_engine: LabEngine) -> Check:
-    left = [f"{leftover.what}: {leftover.why}" for leftover in leftovers.find(lab_engine)]
+def _leftovers(lab_engine: LabEngine, find: Callable[[LabEngine], Sequence[object]]) -> Check:
+    left = [str(leftover) for leftover in find(lab_engine)]
     if left:
         return Check("leftovers", "warn", "; ".join(left), "run `appbed gc`")
     alive = sorted(instance.name for instance in lab_engine.instances())

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from appbed import impairment, loader, topology
-from appbed.engine import AddressTaken, Completed, Container, Instance, Project
-from appbed.errors import AgentError, AppbedError, EngineError, InputError
-from appbed.impairment import Link
+from appbed import loader, topology
+from appbed.engine import Action, AddressTaken, Completed, Container, Instance, Project
+from appbed.engine.fake_agent import FakeAgent
+from appbed.engine.fake_calls import CountedCalls
+from appbed.errors import EngineError
 from appbed.loader import Document
-from appbed.topology import Topology
 
 GIVEN = "/appbed/topology.json"
 
-
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    """Raised at the `nth` call named `call` ("" is any), before it does anything or, with `after`, when it has done it."""
-
-    call: str
-    nth: int
-    error: BaseException
-    after: bool
+_UP, _ANY = ("running",), ("created", "running", "exited")
+_ACTIONS: dict[Action, tuple[tuple[str, ...], str]] = {  # from which states, and to which
+    "start": (_ANY, "running"),
+    "stop": ((*_ANY, "paused"), "exited"),
+    "kill": ((*_UP, "paused"), "exited"),
+    "pause": (_UP, "paused"),
+    "unpause": (("paused",), "running"),
+    "restart": ((*_ANY, "paused"), "running"),
+}
 
 
 @dataclass(slots=True)
@@ -45,7 +43,7 @@ class _Lab:
     agent: FakeAgent | None = None
 
 
-class FakeEngine:
+class FakeEngine(CountedCalls):
     """The Engine protocol without an engine. Set what it has and what goes wrong, then look at `calls`.
 
     Beside the protocol's calls these count as calls of their own, so that something can go wrong between them: "create one",
@@ -53,6 +51,7 @@ class FakeEngine:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.images: set[str] | None = None  # None: every image is there
         self.taken: list[IPv4Network] = []  # routes of the machine
         self.raced: set[str] = set()  # nets that look free and are not: create raises AddressTaken
@@ -60,34 +59,14 @@ class FakeEngine:
         self.unready: dict[str, str] = {}  # hosts that never get ready, and what is waited for
         self.agent_late = 0  # streams to the agent that end because it does not listen yet
         self.log: dict[str, str] = {}  # by host
+        self.published: dict[str, dict[int, int]] = {}  # by service: ports of a container, and where they are on 127.0.0.1
         self.captured = b""  # what a capture's file holds
+        self.capture_options: dict[str, Any] = {}  # of the latest
+        self.capture_problem = ""  # why captures end before they are stopped
         self.dropped = 0  # frames no capture point had room for
         self.on_exec: Callable[[str, tuple[str, ...], str], Completed] = lambda host, argv, stdin: Completed(0, "", "")
-        self.on_call: Callable[[str], object] = lambda call: None
-        self.calls: list[str] = []
         self.open_streams = 0
-        self._faults: list[_Fault] = []
         self._labs: dict[str, _Lab] = {}
-        self._lock = threading.Lock()
-
-    def fail(self, call: str, error: BaseException, *, nth: int = 1, after: bool = False) -> None:
-        """The `nth` call named `call` raises; "" counts every call, so that no moment is left out."""
-        self._faults.append(_Fault(call, nth, error, after))
-
-    @contextlib.contextmanager
-    def _call(self, name: str) -> Iterator[None]:
-        with self._lock:
-            self.calls.append(name)
-            counted = Counter(self.calls)
-            counted[""] = len(self.calls)
-        self.on_call(name)
-        due = [fault for fault in self._faults if fault.call in ("", name) and counted[fault.call] == fault.nth]
-        for fault in due:
-            if not fault.after:
-                raise fault.error
-        yield
-        for fault in due:
-            raise fault.error
 
     # ---- the protocol
 
@@ -124,7 +103,7 @@ class FakeEngine:
                     lab.states[service] = "exited" if service in self.dead else "running"
                 started(service)
             given = [Document(Path(path), json.loads(data)) for (_, path), data in lab.files.items() if path == GIVEN]
-            lab.agent = FakeAgent(self, topology.resolve(given[0] if given else lab.document))
+            lab.agent = FakeAgent(self, topology.resolve(given[0] if given else lab.document), lab.files)
 
     def containers(self, name: str) -> list[Container]:
         with self._call("containers"):
@@ -176,10 +155,12 @@ class FakeEngine:
             self._state(name, host)
             self._lab(name).files[host, path] = content
 
-    def restart(self, name: str, host: str) -> None:
-        with self._call("restart"):
-            self._state(name, host)
-            self._lab(name).states[host] = "running"
+    def act(self, name: str, host: str, action: Action) -> None:
+        with self._call(action):
+            state, (before, after) = self._state(name, host), _ACTIONS[action]
+            if state not in before:
+                raise EngineError(f"{action} {host}: container {name}-{host}-1 is {state}")
+            self._lab(name).states[host] = after
 
     def down(self, name: str) -> int:
         with self._call("down"):
@@ -235,6 +216,8 @@ class FakeEngine:
                 "",
                 str(services[service].get("image", "")),
                 {key: str(value) for key, value in (services[service].get("environment") or {}).items()},
+                self.published.get(service, {}),
+                str((services[service].get("labels") or {}).get("org.appbed.role", "")),
             )
             for service, state in sorted(lab.states.items())
         ]
@@ -285,104 +268,6 @@ class FakeStream:
                 raise EngineError("/run/appbed/control.sock: No such file or directory")
         while self._answers:
             yield self._answers.popleft()
-
-
-class FakeAgent:
-    """Answers as agent/control.py does, about links that are only written down."""
-
-    def __init__(self, engine: FakeEngine, shape: Topology) -> None:
-        self.started = 1_700_000_000.0
-        self.links: dict[str, Link] = {str(at): at.link for at in shape.attachments()}
-        self._engine, self._topology = engine, shape
-        self._captures: dict[str, list[str]] = {}
-
-    def answers(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        try:
-            if request["op"] == "wait":
-                yield from self._wait()
-            else:
-                yield self._answer(request)
-        except AppbedError as error:
-            yield {"error": error.message, "remedy": error.remedy, "input": isinstance(error, InputError)}
-        except (LookupError, TypeError, ValueError) as error:
-            yield {"error": f"{type(error).__name__}: {error}"}
-
-    def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        match request["op"]:
-            case "status":
-                return {
-                    "started": self.started,
-                    "links": "fake",
-                    "missing": self._missing(),
-                    "hosts": sorted(set(self._topology.hosts) - self._engine.dead),
-                    "captures": sorted(self._captures),
-                    "processor": {"busy": 0, "all": 0},
-                }
-            case "links":
-                return {"links": [self._line(name) for name in self.links], "backend": "fake"}
-            case "link-change":
-                return {"links": self._changed(request["changes"], request.get("base", "now"))}
-            case "capture-start":
-                return self._capture(request["name"], request["points"])
-            case "capture-stop":
-                return self._captured(request["name"])
-        raise AgentError(f"unknown command {request['op']!r}")
-
-    def _missing(self) -> dict[str, str]:
-        dead = {host: "its network namespace" for host in self._topology.hosts if host in self._engine.dead}
-        return {**dead, **self._engine.unready}
-
-    def _wait(self) -> Iterator[dict[str, Any]]:
-        """Time is no matter here: whoever is not ready at once never will be."""
-        missing = self._missing()
-        yield {"missing": missing or dict.fromkeys(self._topology.hosts, "its network namespace"), "waiting": True}
-        yield {"missing": missing, "done": not missing}
-
-    def _changed(self, changes: Mapping[str, Mapping[str, Any]], base: str) -> list[dict[str, Any]]:
-        wanted = {}
-        for name, settings in changes.items():
-            at = self._topology.attachment(name)
-            under = {"now": self.links[str(at)], "declared": at.link, "clean": Link()}[base]
-            wanted[str(at)] = impairment.change(under, settings, f"link {at}")
-        self.links.update(wanted)
-        return [self._line(name) for name in wanted]
-
-    def _line(self, name: str) -> dict[str, Any]:
-        at, link = self._topology.attachment(name), self.links[name]
-        return {
-            "attachment": name,
-            "address": str(at.address),
-            "declared": at.link.settings(),
-            "set": link.settings(),
-            "cable": "bridge" if link.clean else "fake",
-            "running": at.host not in self._engine.dead,
-            "counters": None if link.clean else {"up": {"frames_out": 0}, "down": {"frames_out": 0}},
-        }
-
-    def _capture(self, name: str, points: Sequence[str]) -> dict[str, Any]:
-        if name in self._captures:
-            raise AgentError(f"capture {name!r} is already running")
-        named = [*self._topology.hosts, *self._topology.networks] if list(points) == ["all"] else list(points)
-        for point in named:
-            if point not in self._topology.networks:
-                self._topology.host(point.partition("@")[0])
-        self._captures[name] = named
-        return {"ready": True}
-
-    def _captured(self, name: str) -> dict[str, Any]:
-        if name not in self._captures:
-            raise AgentError(
-                f"no capture {name!r} is running", remedy="running: " + (", ".join(self._captures) or "none")
-            )
-        file = f"/appbed/out/{name}.pcapng"
-        for lab in self._engine._labs.values():
-            if lab.agent is self:
-                lab.files[self._topology.agent, file] = self._engine.captured
-        points = [
-            {"name": point, "frames": 0, "dropped": 0 if number else self._engine.dropped}
-            for number, point in enumerate(self._captures.pop(name))
-        ]
-        return {"file": file, "bytes": len(self._engine.captured), "points": points}
 
 
 def _net(lab: _Lab) -> str:
