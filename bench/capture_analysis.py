@@ -1,6 +1,4 @@
-"""Measures the analysis of captures beside tshark, dpkt and scapy on the same files, in one run.
-
-    python bench/capture_analysis.py        prints a table, writes bench/out/capture-analysis.json
+"""The analysis of captures beside tshark, dpkt and scapy on the same files; bench/capture.py runs it.
 
 A reader that is not installed is left out, and a bar that compares with it is then not met. Every reader runs in a
 process of its own, `ROUNDS` times in turn with the others; the median counts, of wall time with the process's start.
@@ -9,7 +7,6 @@ process of its own, `ROUNDS` times in turn with the others; the median counts, o
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import random
 import shutil
@@ -18,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -28,6 +24,7 @@ sys.path[:0] = PATHS
 
 import dns.message  # noqa: E402
 import dns.rrset  # noqa: E402
+from capture_figures import Figure  # noqa: E402
 from traffic import START_NS, Talk, Timed, pcap, udp  # noqa: E402
 
 ROUNDS = 3
@@ -74,17 +71,6 @@ from scapy.utils import PcapReader
 packets = sum(1 for packet in PcapReader({file!r}))
 assert packets == {packets}, packets
 """
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A line of the table; `bar` is None for what is measured and not judged."""
-
-    figure: str
-    unit: str
-    value: float | None
-    bar: str | None
-    met: bool | None
 
 
 def datagrams_and_segments(count: int) -> bytes:
@@ -221,17 +207,6 @@ def measure_records(folder: Path) -> list[Figure]:
     return figures
 
 
-def main() -> None:
+def figures() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure_index(Path(folder)) + measure_records(Path(folder))
-    out = HERE / "out" / "capture-analysis.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
-    for line in figures:
-        value = "-" if line.value is None else f"{line.value:,}"
-        verdict = "" if line.met is None else "met" if line.met else "NOT MET"
-        print(f"{line.figure:<42} {value:>12} {line.unit:<10} {line.bar or '':<10} {verdict}")
-
-
-if __name__ == "__main__":
-    main()
+        return measure_index(Path(folder)) + measure_records(Path(folder))

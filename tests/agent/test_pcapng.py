@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import shutil
 import struct
+import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import Buffer
 
-from appbed.agent.pcapng import Point, Writer
+from appbed.agent.pcapng import Counts, Point, Writer
 from appbed.analysis import Capture
 
 HOST = Point("host:client:eth0", "10.77.1.10", "network campus")
@@ -76,10 +82,11 @@ def test_statistics_say_what_the_kernel_counted_at_each_point() -> None:
     writer, file = new()
     writer.point(HOST, 0)
     writer.point(NETWORK, 0)
-    writer.statistics(0, NOW, 100, 0)
-    writer.statistics(1, NOW, 2**33, 7)
+    writer.statistics(0, NOW, Counts(NOW - 5, 100, 0, 100))
+    writer.statistics(1, NOW, Counts(NOW - 5, 2**33, 7, 2**33 - 7), "it was full")
     capture = written(writer, file)
-    assert [(point.received, point.dropped) for point in capture.points] == [(100, 0), (2**33, 7)]
+    found = [(point.received, point.dropped, point.delivered, point.remark) for point in capture.points]
+    assert found == [(100, 0, 100, ""), (2**33, 7, 2**33 - 7, "it was full")]
     assert capture.drops == 7
 
 
@@ -88,7 +95,7 @@ def test_every_block_is_a_multiple_of_four_and_says_its_length_twice(size: int) 
     writer, file = new()
     writer.point(Point("x" * size, "d" * size, "c" * size), size)
     writer.frame(0, NOW, bytes(size), size)
-    writer.statistics(0, NOW, 1, 0)
+    writer.statistics(0, NOW, Counts(NOW, 1, 0, 1), "c" * size)
     writer.close()
     data, kinds = file.getvalue(), []
     while data:
@@ -123,3 +130,63 @@ def test_what_was_flushed_can_be_read_while_the_capture_goes_on() -> None:
     writer.frame(0, NOW, b"x" * 60, 60)
     writer.flush()
     assert len(Capture.open(file.getvalue()).packets()) == 1
+
+
+class Disk(io.BytesIO):
+    """A file on a disk with room for so many bytes; a write takes what still fits before one fails, as write(2) does."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def write(self, data: Buffer, /) -> int:
+        fits = self.room - self.tell()
+        if fits <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(bytes(data)[:fits])
+
+
+@pytest.mark.parametrize("room", [300, 301, 399, 400, 499, 500, 1000])
+def test_on_a_full_disk_the_file_ends_with_the_last_block_that_fitted(room: int) -> None:
+    file = Disk(room)
+    writer = Writer(file, "appbed")
+    writer.point(HOST, 0)
+    for number in range(10):
+        writer.frame(0, NOW + number, bytes([number]) * 66, 66)
+    with pytest.raises(OSError, match="No space left"):
+        writer.flush()
+    assert writer.size == len(file.getvalue())
+    assert room - 100 < writer.size <= room
+    capture = Capture.open(file.getvalue())
+    assert capture.faults == ()
+    frames = [bytes(packet.frame) for packet in capture.packets()]
+    assert frames == [bytes([number]) * 66 for number in range(len(frames))]
+    assert writer.frames == [len(frames)]
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed: install it to compare")
+def test_tshark_reads_points_times_and_drops(tmp_path: Path) -> None:
+    file = tmp_path / "points.pcapng"
+    with file.open("wb") as out:
+        writer = Writer(out, "appbed")
+        for point in (HOST, NETWORK):
+            writer.point(point, 96)
+        for number, size in enumerate((96, 60)):
+            writer.frame(number, NOW + number, HEADER + bytes(size - len(HEADER)), 98)
+            writer.statistics(number, NOW + 2, Counts(NOW, 9, number, 9 - number), "a remark")
+        writer.close()
+    fields = ("frame.interface_name", "frame.interface_description", "frame.time_epoch", "frame.cap_len", "frame.len")
+    argv = ["tshark", "-n", "-r", str(file), "-T", "fields", *(part for field in fields for part in ("-e", field))]
+    shown = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
+    assert [line.split("\t") for line in shown] == [
+        ["host:client:eth0", "10.77.1.10", "1700000000.123456789", "96", "98"],
+        ["network:campus", "10.77.1.0/24", "1700000000.123456790", "60", "98"],
+    ]
+    said = subprocess.run(["capinfos", str(file)], check=True, capture_output=True, text=True, timeout=60).stdout
+    for words in (
+        "Name = host:client:eth0",
+        "Comment = network campus",
+        "Capture length = 96",
+        "Number of stat entries = 1",
+    ):
+        assert words in said

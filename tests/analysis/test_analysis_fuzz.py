@@ -126,6 +126,7 @@ def read_everything(data: bytes) -> None:
         _ = imap.states
     for session in capture.bittorrent():
         _ = [message.pieces for message in session.messages]
+    assert all("\n" not in note for note in capture.notes), "one line each"
     analysis = analyze(capture)
     assert all(table.text() for table in analysis.tables)
     ladder = draw(capture, tuple(STEPS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import subprocess
 from collections import Counter
@@ -19,6 +20,9 @@ CAPTURES = Path(__file__).parent / "captures"
 POINTS = ("host:client", "host:server")
 SEEN = [(name, point) for name in ("bad", "loss", "mix", "swarm") for point in POINTS]
 SEEN += [("story", f"host:{host}") for host in ("client", "resolver", "mail1")]
+TOUR = Path(__file__).parents[1] / "evidence" / "tour" / "capture.pcapng.xz"
+TOUR_HOSTS = ("client", "client-2", "dns", "proxy", "gateway", "mail-crepes", "mail-hamburger", "registrar")
+SEEN += [("tour", place) for place in (*(f"host:{host}" for host in TOUR_HOSTS), "network:access")]
 
 needs_tshark = pytest.mark.skipif(
     shutil.which("tshark") is None,
@@ -28,9 +32,10 @@ needs_tshark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def captures() -> dict[str, Capture]:
-    """The checked-in captures and the story."""
+    """The checked-in captures, the story, and what a lab captured on the tour."""
     found = {file.stem: Capture.open(file) for file in CAPTURES.glob("*.pcapng")}
-    return {**found, "story": Capture.open(story.captured())}
+    tour = Capture.open(lzma.decompress(TOUR.read_bytes()))
+    return {**found, "story": Capture.open(story.captured()), "tour": tour}
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ FIELDS = (
     "tcp.analysis.out_of_order", "dns.id", "dns.flags.response", "dns.flags.rcode", "dns.flags.truncated", "dns.qry.name",
     "dns.count.answers", "dns.a", "dns.ns", "dns.retransmit_request", "dns.response_to", "http.request.method",
     "http.request.uri", "http.request.version", "http.response.code", "http.response.phrase", "smtp.req.command",
-    "smtp.response.code", "bittorrent.msg.type",
+    "smtp.response.code", "bittorrent.msg.type", "dns.count.prerequisites",
 )  # fmt: skip
 PREFERENCES = ("tcp.check_checksum:TRUE", "tcp.reassemble_out_of_order:TRUE")
 
@@ -82,7 +87,13 @@ def both(
 @needs_tshark
 def test_dns_messages_and_transactions(both: Both) -> None:
     theirs = [
-        (*packet["dns.id"], *packet["dns.flags.response"], *packet["dns.qry.name"], *packet["dns.count.answers"])
+        (
+            *packet["dns.id"],
+            *packet["dns.flags.response"],
+            *("." if name == "<Root>" else name for name in packet["dns.qry.name"]),
+            *packet["dns.count.answers"],
+            *packet["dns.count.prerequisites"],  # an update's, in the same place
+        )
         for packet in both.packets("dns.id")
     ]
     found = both.ours.dns_messages()
@@ -107,7 +118,7 @@ def test_dns_values(both: Both) -> None:
         (
             [str(message.flags & 15)],
             [r.value for r in (*message.answer, *message.authority, *message.additional) if r.type == "A"],
-            [r.value for r in message.authority if r.type == "NS"],
+            [r.value for r in (*message.answer, *message.authority) if r.type == "NS"],
             [str(int(message.truncated))],
         )
         for message in both.ours.dns_messages()
@@ -122,15 +133,18 @@ def test_http_requests_and_responses(both: Both) -> None:
     theirs = [tuple(packet[field][0] for field in fields) for packet in both.packets(fields[0])]
     assert [(e.request.method, e.request.target, e.request.version) for e in both.ours.http()] == theirs
     answers = zip(both.values("http.response.code"), both.values("http.response.phrase"), strict=True)
-    ours = [(str(e.status), e.response.reason) for e in both.ours.http() if e.response is not None]
-    assert ours == list(answers)
+    found = sorted((e.response for e in both.ours.http() if e.response is not None), key=lambda each: each.end_s)
+    assert [(str(response.status), response.reason) for response in found] == list(answers)
 
 
 @needs_tshark
 def test_smtp_commands_and_replies(both: Both) -> None:
     dialogues = both.ours.smtp()
-    ours = [command.verb for dialogue in dialogues for command in dialogue.commands]
-    assert ours == [verb.upper() for verb in both.values("smtp.req.command")]
+    ours = [[command.verb for command in dialogue.commands] for dialogue in dialogues]
+    theirs: dict[str, list[str]] = {}
+    for packet in both.packets("smtp.req.command"):
+        theirs.setdefault(packet["tcp.stream"][0], []).extend(verb.upper() for verb in packet["smtp.req.command"])
+    assert ours == list(theirs.values())
     replies = [
         reply
         for dialogue in dialogues
@@ -138,8 +152,11 @@ def test_smtp_commands_and_replies(both: Both) -> None:
         if reply is not None
     ]
     # tshark counts a reply once for each segment it came in; these acknowledge the same bytes
-    theirs = {(*packet["tcp.ack"], packet["smtp.response.code"][0]) for packet in both.packets("smtp.response.code")}
-    assert Counter(str(reply.code) for reply in replies) == Counter(code for _, code in theirs)
+    answered = {
+        (*packet["tcp.stream"], *packet["tcp.ack"], packet["smtp.response.code"][0])
+        for packet in both.packets("smtp.response.code")
+    }
+    assert Counter(str(reply.code) for reply in replies) == Counter(code for *_, code in answered)
 
 
 @needs_tshark
@@ -206,3 +223,12 @@ def test_one_way_delays_of_a_real_cable(captures: dict[str, Capture]) -> None:
         delays = [passage.delay_s for passage in passages if passage.delay_s is not None]
         assert 0 < len(delays) < len(passages)
         assert 0.010 <= min(delays) <= max(delays) < 0.1
+
+
+def test_what_the_lab_captured_has_what_is_compared(captures: dict[str, Capture]) -> None:
+    """A capture without mail would compare nothing with nothing."""
+    tour = captures["tour"]
+    assert len(tour.dns("host:dns")) > 40
+    assert len(tour.http("host:proxy")) > 50
+    assert sum(len(dialogue.commands) for dialogue in tour.smtp("host:mail-crepes")) > 15
+    assert sum(connection.retransmissions for connection in tour.connections("network:access")) >= 3

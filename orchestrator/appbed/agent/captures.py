@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from appbed import units
+from appbed.agent import recording
+from appbed.agent.capture import MOST_POINTS
 from appbed.agent.door import Door, Found
-from appbed.errors import AgentError
+from appbed.errors import AgentError, InputError
 
 OUT = Path("/appbed/out")
 _START_S, _STOP_S = 20.0, 60.0
+_SMALLEST_FILE_BYTES = 65_536  # points and statistics of a large lab, and a few frames
+_OPTIONS = {"filter": "", "snaplen": 0, "filesize": 0, "files": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    process: asyncio.subprocess.Process
+    channel: socket.socket
+    points: tuple[str, ...]
 
 
 class Captures:
     """Starts and stops capture processes; `points` name an interface and the host it is in (None: the machine's own)."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
-        self._running: dict[str, tuple[asyncio.subprocess.Process, socket.socket, Path, list[dict[str, Any]]]] = {}
+    def __init__(self, door: Door, out: Path = OUT) -> None:
+        self._door, self._out = door, out
+        self._running: dict[str, _Running] = {}
+        self._stopped: dict[str, dict[str, Any]] = {}
 
     def names(self) -> list[str]:
         return sorted(self._running)
@@ -34,45 +49,108 @@ class Captures:
         """Returns when every point is being read."""
         if not re.fullmatch(r"[A-Za-z0-9_.-]{1,80}", name) or name in self._running:
             raise AgentError(f"capture {name[:80]!r} {'is already running' if name in self._running else 'is no name'}")
-        OUT.mkdir(parents=True, exist_ok=True)
-        file = OUT / f"{name}.pcapng"
-        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        if not 0 < len(points) <= MOST_POINTS:
+            raise InputError(f"capture {name!r}: {len(points)} points", remedy=f"name 1 to {MOST_POINTS} of them")
+        request = {**checked(options), "name": name, "folder": str(self._out), "points": [point for point, _ in points]}
+        self._out.mkdir(parents=True, exist_ok=True)
+        recording.forget(self._out, name)
+        self._stopped.pop(name, None)
+        with contextlib.ExitStack() as undo:
+            sockets = [
+                undo.enter_context(self._door.socket(found, "packet") if found else _here()) for _, found in points
+            ]
+            process, channel = await _process()
+            try:
+                socket.send_fds(channel, [json.dumps(request).encode()], [sock.fileno() for sock in sockets])
+                await _said(channel, _START_S)
+            except BaseException as error:
+                with channel:
+                    await _killed(process)
+                if isinstance(error, EOFError | TimeoutError):
+                    raise AgentError(f"capture {name!r} did not start: {error}") from None
+                raise
+        self._running[name] = _Running(process, channel, tuple(point["name"] for point, _ in points))
+
+    async def stop(self, name: str) -> dict[str, Any]:
+        """Frames and drops by point, where the files are, and what went wrong (`problem`); again until they are fetched."""
+        running = self._running.pop(name, None)
+        if running is None:
+            stopped = self._stopped.get(name)
+            if stopped and all(Path(file).exists() for file in stopped["files"]):
+                return stopped
+            names = ", ".join(self._running) or "none"
+            raise AgentError(f"no capture {name!r} is running", remedy=f"running: {names}")
+        said = await _ended(running)
+        counted = [{"name": point, **counts} for point, counts in zip(running.points, said["points"], strict=False)]
+        files = [str(file) for file in recording.written(self._out, name)]
+        problem = f"capture {name!r}: {said['problem']}" if said["problem"] else ""
+        self._stopped[name] = {"files": files, "bytes": said["bytes"], "points": counted, "problem": problem}
+        return self._stopped[name]
+
+
+def checked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a capture, all there and read; InputError names the one that is wrong."""
+    if unknown := sorted(set(options) - set(_OPTIONS)):
+        raise InputError(f"capture option {unknown[0]!r} is unknown", remedy=f"known: {', '.join(_OPTIONS)}")
+    given = {**_OPTIONS, **options}
+    snaplen, files = units.whole(given["snaplen"], "snaplen"), units.whole(given["files"], "number of files")
+    filesize = units.size_bytes(given["filesize"])
+    if 0 < filesize < _SMALLEST_FILE_BYTES:
+        raise InputError(f"filesize {given['filesize']!r} is too small", remedy="write at least 64KiB")
+    if files and not filesize:
+        raise InputError(f"files {files}: no filesize says when a new one begins", remedy="write it too: filesize 10MB")
+    return {"filter": str(given["filter"]), "snaplen": min(snaplen, 262_144), "filesize": filesize, "files": files}
+
+
+async def _process() -> tuple[asyncio.subprocess.Process, socket.socket]:
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "appbed.agent.capture", stdin=theirs.fileno()
             )
-        request = {"file": str(file), "points": [point for point, _ in points], **options}
-        sockets = [self._door.socket(found, "packet") if found else _here() for _, found in points]
-        try:
-            socket.send_fds(mine, [json.dumps(request).encode()], [sock.fileno() for sock in sockets])
-            await _said(mine, _START_S)
         except BaseException:
-            process.kill()
-            await process.wait()
             mine.close()
             raise
-        finally:
-            for sock in sockets:
-                sock.close()
-        self._running[name] = (process, mine, file, [point for point, _ in points])
+    mine.setblocking(False)
+    return process, mine
 
-    async def stop(self, name: str) -> dict[str, Any]:
-        """Frames and drops by point, and where the file is."""
-        if name not in self._running:
-            raise AgentError(f"no capture {name!r} is running", remedy=f"running: {', '.join(self._running) or 'none'}")
-        process, channel, file, points = self._running.pop(name)
-        with channel:
+
+async def _ended(running: _Running) -> dict[str, Any]:
+    """What the process says at its end; of one that was killed the files are what there is, and nobody knows the drops."""
+    with running.channel as channel:
+        with contextlib.suppress(OSError):  # it has ended already, and said why
             channel.send(b"stop")
-            said = await _said(channel, _STOP_S)
-        await process.wait()
-        counted = [{"name": point["name"], **counts} for point, counts in zip(points, said["points"], strict=True)]
-        return {"file": str(file), "bytes": said["bytes"], "points": counted}
+        try:
+            return await _said(channel, _STOP_S)
+        except (EOFError, OSError, AgentError) as error:
+            why = str(error)
+        finally:
+            await _killed(running.process)
+    return {"points": [], "bytes": 0, "problem": f"{why}; what was written until then was kept, drops are not known"}
+
+
+async def _killed(process: asyncio.subprocess.Process) -> None:
+    """Its end, at once if it has not come by itself."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), 1.0)
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 async def _said(channel: socket.socket, timeout_s: float) -> dict[str, Any]:
-    channel.setblocking(False)
-    data = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(channel, 1 << 18), timeout_s)
-    said: dict[str, Any] = json.loads(data) if data else {"error": "the capture process ended"}
+    """The next message. AgentError is the process's refusal, EOFError its end, TimeoutError its silence."""
+    loop = asyncio.get_running_loop()
+    try:
+        data = await asyncio.wait_for(loop.sock_recv(channel, 1 << 18), timeout_s)
+    except ConnectionResetError:  # it ended with something of ours unread; what it said before is still there
+        data = await asyncio.wait_for(loop.sock_recv(channel, 1 << 18), timeout_s)
+    except TimeoutError:
+        raise TimeoutError(f"its process said nothing for {timeout_s:.0f} s") from None
+    if not data:
+        raise EOFError("its process ended, killed or out of memory")
+    said: dict[str, Any] = json.loads(data)
     if "error" in said:
         raise AgentError(said["error"])
     return said

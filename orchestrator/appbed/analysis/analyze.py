@@ -58,7 +58,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The tables of one capture and what could not be read of it."""
+    """The tables of one capture, what could not be read of it, and all a reader must know before believing them (`notes`)."""
 
     points: Table
     protocols: Table
@@ -67,6 +67,7 @@ class Analysis:
     losses: Table
     passages: Table
     faults: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -82,6 +83,7 @@ class Analysis:
             "losses": self.losses.as_json(),
             "passages": self.passages.as_json(),
             "faults": list(self.faults),
+            "notes": list(self.notes),
         }
 
 
@@ -96,6 +98,7 @@ def analyze(capture: Capture) -> Analysis:
         losses=_losses(capture),
         passages=_passages(capture),
         faults=capture.faults,
+        notes=capture.notes,
     )
 
 

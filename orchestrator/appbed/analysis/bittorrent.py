@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from appbed.analysis.session import Session
 from appbed.analysis.stream import Stream
 from appbed.analysis.tcp import Connection, Endpoint
 
@@ -59,39 +60,18 @@ class PeerMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class PeerSession:
+class PeerSession(Session):
     """One connection between peers; `messages` of both sides are in the order of time.
 
     The identities are 20 bytes each, b"" for a side whose handshake was not seen. `fault` says where a side's
     messages could not be followed any further.
     """
 
-    connection: Connection
     info_hash: bytes
     client_peer_id: bytes
     server_peer_id: bytes
     messages: tuple[PeerMessage, ...]
     fault: str
-
-    @property
-    def point(self) -> str:
-        return self.connection.point
-
-    @property
-    def client(self) -> Endpoint:
-        return self.connection.client
-
-    @property
-    def server(self) -> Endpoint:
-        return self.connection.server
-
-    @property
-    def start_s(self) -> float:
-        return self.connection.start_s
-
-    @property
-    def end_s(self) -> float:
-        return self.connection.end_s
 
     def of(self, kind: str, sender: Endpoint | None = None) -> tuple[PeerMessage, ...]:
         """The messages of one kind ("piece"), of both sides or one."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from appbed.analysis import bittorrent, dns, http, imap, pop3, smtp, tcp, tls, tracker
+from appbed.analysis import bittorrent, dns, files, http, imap, pop3, smtp, tcp, tls, tracker
 from appbed.analysis.bittorrent import PeerSession
 from appbed.analysis.dns import DnsTransaction
 from appbed.analysis.dns_message import DnsMessage
@@ -16,7 +17,7 @@ from appbed.analysis.http import HttpExchange
 from appbed.analysis.imap import ImapSession
 from appbed.analysis.index import Index
 from appbed.analysis.packets import Packets
-from appbed.analysis.pcap import Buffer, Point, read
+from appbed.analysis.pcap import Point, Reader, read
 from appbed.analysis.pop3 import Pop3Session
 from appbed.analysis.smtp import SmtpDialogue
 from appbed.analysis.tcp import Connection, Endpoint
@@ -52,29 +53,35 @@ class Capture:
     `point` arguments take a point's name or its beginning up to a colon: "host:client" means "host:client:eth0".
     """
 
-    def __init__(self, buffer: Buffer) -> None:
-        reader = read(buffer)
+    def __init__(self, reader: Reader) -> None:
         self.index = Index(reader)
         self.points: tuple[Point, ...] = reader.points
         self._names = tuple(point.name for point in self.points)
+        self._stopped = reader.stopped
 
     @classmethod
-    def open(cls, source: str | Path | bytes) -> Capture:
-        """Reads a pcap or pcapng file (memory-mapped) or its bytes.
+    def open(cls, source: str | Path | bytes | Sequence[str | Path]) -> Capture:
+        """Reads a pcap or pcapng file (memory-mapped), its bytes, several files or all those in a folder as one.
 
         Raises CaptureError when it is not a capture; a damaged one is read as far as it goes, see `faults`.
         """
         if isinstance(source, bytes):
-            return cls(source)
+            return cls(read(source))
+        place = ""
         try:
-            with Path(source).open("rb") as file:
-                return cls(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            paths = files.found(source)
+            if len(paths) > 1:
+                return cls(files.joined(paths))
+            place = f"{paths[0]}: "
+            with paths[0].open("rb") as file:
+                return cls(read(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
         except CaptureError as error:
-            raise CaptureError(f"{source}: {error.message}", remedy=error.remedy) from None
+            raise CaptureError(f"{place}{error.message}", remedy=error.remedy) from None
         except OSError as error:
-            raise CaptureError(f"{source}: {error.strerror or error}", remedy="give a readable capture file") from error
+            named = f"{error.filename or source}: {error.strerror or error}"
+            raise CaptureError(named, remedy="give a readable capture file") from error
         except ValueError:
-            raise CaptureError(f"{source}: the file is empty", remedy="was the capture stopped early?") from None
+            raise CaptureError(f"{place}the file is empty", remedy="was the capture stopped early?") from None
 
     @property
     def drops(self) -> int | None:
@@ -86,6 +93,27 @@ class Capture:
     def faults(self) -> tuple[str, ...]:
         """What could not be read, one line each; empty for a sound capture."""
         return self.index.faults
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """Why packets may be missing that passed a point, one line each; empty for a capture that has them all."""
+        kept = Counter(self.index.points) if any(point.delivered is not None for point in self.points) else Counter()
+        found = [f"the capture lost {self.drops} packets: what is missing here may have happened"] if self.drops else []
+        for point in self.points:
+            if point.delivered is not None and point.delivered > kept[point.number]:
+                missing = point.delivered - kept[point.number]
+                found.append(
+                    f"{point.name}: {missing} packets were captured and are not here: limited, or in other files"
+                )
+        found += [f"{point.name}: {point.remark}" for point in self.points if point.remark]
+        return tuple(map(_line, (*found, *((f"not read: {self._stopped}",) if self._stopped else ()))))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know before believing what is shown: why packets are missing, what could not be read."""
+        known = self.incomplete
+        faults = (_line(f"not read: {fault}") for fault in self.faults)
+        return (*known, *(fault for fault in faults if fault not in known))
 
     def point(self, name: str) -> Point:
         """The one point of that name (or beginning); raises CaptureError when there is none or more than one."""
@@ -221,3 +249,8 @@ class Capture:
     def _no_point(self, name: str, problem: str) -> CaptureError:
         known = ", ".join(self._names) or "none"
         return CaptureError(f"point {name!r}: {problem}; known: {known}", remedy="name one of them")
+
+
+def _line(text: str) -> str:
+    """What a file says of itself may be anything; a note is one line."""
+    return "".join(char if char.isprintable() else "?" for char in text)

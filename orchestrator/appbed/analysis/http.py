@@ -7,37 +7,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from appbed.analysis.http_message import HttpRequest, HttpResponse, request_at, response_at
+from appbed.analysis.session import OnConnection
 from appbed.analysis.stream import Stream
-from appbed.analysis.tcp import Connection, Endpoint
+from appbed.analysis.tcp import Connection
 
 _REQUEST_LINE = re.compile(rb"\s*(\S+ \S+ HTTP/\d|GET /\S*\r?\n)")
 
 
 @dataclass(frozen=True, slots=True)
-class HttpExchange:
+class HttpExchange(OnConnection):
     """A request and its response on one connection; `number` counts the exchanges of a connection from 0.
 
     `start_s` is the request's first byte, `end_s` the last byte of the response (of the request while there is no
     response). `informational` holds 1xx responses, which precede the final one.
     """
 
-    connection: Connection
     number: int
     request: HttpRequest
     response: HttpResponse | None
     informational: tuple[HttpResponse, ...] = ()
-
-    @property
-    def point(self) -> str:
-        return self.connection.point
-
-    @property
-    def client(self) -> Endpoint:
-        return self.connection.client
-
-    @property
-    def server(self) -> Endpoint:
-        return self.connection.server
 
     @property
     def start_s(self) -> float:

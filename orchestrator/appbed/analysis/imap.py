@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from appbed.analysis.lines import Line, Lines
-from appbed.analysis.tcp import Connection, Endpoint
+from appbed.analysis.session import Session
+from appbed.analysis.tcp import Connection
 
 NOT_AUTHENTICATED, AUTHENTICATED, SELECTED, LOGOUT = "not authenticated", "authenticated", "selected", "logout"
 _LITERAL = re.compile(rb"\{(\d{1,12})\+?\}\Z")
@@ -52,34 +53,13 @@ class ImapCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class ImapSession:
+class ImapSession(Session):
     """All of one IMAP connection, up to STARTTLS where it comes (`tls`); `unsolicited` belong to no command."""
 
-    connection: Connection
     greeting: ImapResponse
     commands: tuple[ImapCommand, ...]
     unsolicited: tuple[ImapResponse, ...]
     tls: bool
-
-    @property
-    def point(self) -> str:
-        return self.connection.point
-
-    @property
-    def client(self) -> Endpoint:
-        return self.connection.client
-
-    @property
-    def server(self) -> Endpoint:
-        return self.connection.server
-
-    @property
-    def start_s(self) -> float:
-        return self.connection.start_s
-
-    @property
-    def end_s(self) -> float:
-        return self.connection.end_s
 
     @property
     def states(self) -> tuple[str, ...]:

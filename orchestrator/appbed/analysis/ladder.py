@@ -73,18 +73,12 @@ def draw(
     start_s = min((times.get(step, (step.time_s,))[0] for step in kept), default=0.0)
     arrows = [_arrow(step, times.get(step, (step.time_s, None)), start_s, names, columns) for step in kept]
     arrows.sort(key=lambda arrow: arrow.sent_s)
-    return Ladder(tuple(columns), tuple(arrows), start_s, len(steps) - len(kept), notes(capture))
+    return Ladder(tuple(columns), tuple(arrows), start_s, len(steps) - len(kept), capture.notes)
 
 
 def host_names(capture: Capture) -> dict[str, str]:
     """The lab's name of each address, from the points captured at; other addresses stay as they are."""
     return {address: point.place for point in capture.points if point.plane == "host" for address in point.addresses}
-
-
-def notes(capture: Capture) -> tuple[str, ...]:
-    """What a reader must know before believing what is shown."""
-    lost = f"the capture lost {capture.drops} packets: what is missing here may have happened"
-    return (*((lost,) if capture.drops else ()), *(f"not read: {fault}" for fault in capture.faults))
 
 
 def _arrow(

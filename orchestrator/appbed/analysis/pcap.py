@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -31,8 +31,9 @@ class Point:
     """One place where packets were captured: an interface block of the file.
 
     `name` is "<plane>:<host or network>[:<interface>]" in captures of the lab ("host:client:eth0",
-    "network:campus") and anything elsewhere; `address` is the interface's description. `received` and `dropped`
-    are the capturer's own statistics, None where it wrote none.
+    "network:campus") and anything elsewhere; `address` is the interface's description. `received`, `dropped` and
+    `delivered` (read by the capturer, whether or not it kept them) are the capturer's own statistics, None where it
+    wrote none; `remark` is what it had to say at the end.
     """
 
     number: int
@@ -43,6 +44,8 @@ class Point:
     snap_bytes: int
     received: int | None = None
     dropped: int | None = None
+    delivered: int | None = None
+    remark: str = ""
 
     @property
     def plane(self) -> str:
@@ -61,6 +64,15 @@ class Point:
         return self.name.split(":")[1] if self.plane and ":" in self.name else self.name
 
 
+class Statistics(NamedTuple):
+    """One capture's counts at one point, from when it began; a later block replaces an earlier one."""
+
+    received: int | None
+    dropped: int | None
+    delivered: int | None
+    remark: str = ""
+
+
 class Frame(NamedTuple):
     """Where one frame lies in the file: its bytes are `buffer[at:at + captured]`."""
 
@@ -71,21 +83,25 @@ class Frame(NamedTuple):
     length: int
 
 
-def read(buffer: Buffer) -> Reader:
-    """A reader for the file's format; raises CaptureError when the file is neither pcap nor pcapng."""
-    if len(buffer) == 0:
+def read(buffer: Buffer, start: int = 0, stop: int | None = None) -> Reader:
+    """A reader for the file's format; raises CaptureError when the file is neither pcap nor pcapng.
+
+    `start` and `stop` say where in the buffer the file lies, if there are several in it.
+    """
+    stop = len(buffer) if stop is None else stop
+    if stop == start:
         raise CaptureError("byte 0: the file is empty", remedy="was the capture stopped before it started?")
-    if len(buffer) < 24:
+    if stop - start < 24:
         raise CaptureError(
-            f"byte 0: {len(buffer)} bytes, shorter than the header of a pcap or pcapng file",
+            f"byte 0: {stop - start} bytes, shorter than the header of a pcap or pcapng file",
             remedy="was the copy of the file complete?",
         )
-    magic = bytes(buffer[:4])
+    magic = bytes(buffer[start : start + 4])
     if magic == struct.pack("<I", _SECTION):
-        return PcapngReader(buffer)
+        return PcapngReader(buffer, start, stop)
     for order in "<>":
         if struct.unpack(order + "I", magic)[0] in _PCAP_MAGIC:
-            return PcapReader(buffer, order)
+            return PcapReader(buffer, start, stop, order)
     packed = magic[:2] == b"\x1f\x8b" or magic == b"\x28\xb5\x2f\xfd"
     hint = "decompress it first" if packed else "give a pcap or pcapng file"
     raise CaptureError(f"byte 0: {magic.hex(' ')} begins neither a pcap nor a pcapng file", remedy=hint)
@@ -94,39 +110,45 @@ def read(buffer: Buffer) -> Reader:
 class Reader:
     """Iterate it for the frames; `points` and `faults` are complete once it is exhausted."""
 
-    def __init__(self, buffer: Buffer) -> None:
-        self.buffer = buffer
+    def __init__(self, buffer: Buffer, start: int, stop: int) -> None:
+        self.buffer, self._start, self._end = buffer, start, stop
         self.link_types: list[int] = []
-        self._points: list[Point] = []
-        self._lost: Counter[int] = Counter()
-        self._stopped = ""
+        self.statistics: dict[tuple[int, object], Statistics] = {}
+        self.lost: Counter[int] = Counter()
+        self.stopped = ""
+        self.described: list[Point] = []
         self._odd: Counter[str] = Counter()
 
     @property
     def points(self) -> tuple[Point, ...]:
         """The points; drops marked on single packets stand in where the capturer wrote no statistics."""
-        return tuple(
-            replace(point, dropped=self._lost[point.number])
-            if point.dropped is None and point.number in self._lost
-            else point
-            for point in self._points
-        )
+        return tuple(self._counted(point) for point in self.described)
+
+    def _counted(self, point: Point) -> Point:
+        """The sum over captures: `statistics` has one entry for each, by point and beginning."""
+        known = [each for (number, _), each in self.statistics.items() if number == point.number]
+        received, dropped = _sum(each.received for each in known), _sum(each.dropped for each in known)
+        delivered = _sum(each.delivered for each in known)
+        if dropped is None and point.number in self.lost:
+            dropped = self.lost[point.number]
+        remark = "; ".join(dict.fromkeys(each.remark for each in known if each.remark))
+        return replace(point, received=received, dropped=dropped, delivered=delivered, remark=remark)
 
     @property
     def faults(self) -> tuple[str, ...]:
         """What of the file could not be read, one line each; the frames before it were."""
         odd = tuple(f"{count} times: {what}" for what, count in self._odd.items())
-        return (*odd, self._stopped) if self._stopped else odd
+        return (*odd, self.stopped) if self.stopped else odd
 
     def __iter__(self) -> Iterator[Frame | tuple[int, int, int, int, int]]:
         raise NotImplementedError
 
     def _add_point(self, point: Point) -> None:
-        self._points.append(point)
+        self.described.append(point)
         self.link_types.append(point.link_type)
 
     def _stop(self, at: int, what: str) -> None:
-        self._stopped = f"byte {at}: {what}; read up to here"
+        self.stopped = f"byte {at - self._start}: {what}; read up to here"
 
     def _sound_time(self, time_ns: int) -> int:
         if 0 <= time_ns < 1 << 63:
@@ -138,18 +160,18 @@ class Reader:
 class PcapReader(Reader):
     """The classic format: one point, time stamps in micro- or nanoseconds, either byte order."""
 
-    def __init__(self, buffer: Buffer, order: str) -> None:
-        super().__init__(buffer)
+    def __init__(self, buffer: Buffer, start: int, stop: int, order: str) -> None:
+        super().__init__(buffer, start, stop)
         self._order = order
-        magic, _, _, _, _, snap, link = struct.unpack_from(order + "IHHiIII", buffer)
+        magic, _, _, _, _, snap, link = struct.unpack_from(order + "IHHiIII", buffer, start)
         self._scale = _PCAP_MAGIC[magic]
         self._add_point(Point(0, "capture", "", "", link & 0xFFFF, snap))
 
     def __iter__(self) -> Iterator[tuple[int, int, int, int, int]]:
         """Frame by frame, as plain tuples in the order of Frame: a named tuple costs half of the time."""
-        buffer, size, scale = self.buffer, len(self.buffer), self._scale
+        buffer, size, scale = self.buffer, self._end, self._scale
         unpack = struct.Struct(self._order + "IIII").unpack_from
-        at = 24
+        at = self._start + 24
         while at + 16 <= size:
             seconds, fraction, captured, length = unpack(buffer, at)
             if captured > MAX_FRAME_BYTES:
@@ -169,15 +191,16 @@ class PcapngReader(Reader):
     so rotated files can simply be concatenated.
     """
 
-    def __init__(self, buffer: Buffer) -> None:
-        super().__init__(buffer)
+    def __init__(self, buffer: Buffer, start: int, stop: int) -> None:
+        super().__init__(buffer, start, stop)
         self._order = "<"
+        self._sections = 0
         self._section: list[int] = []
         self._earlier: dict[tuple[str, int], int] = {}
         self._resolution: list[tuple[int, int, int]] = []
 
     def __iter__(self) -> Iterator[tuple[int, int, int, int, int]]:
-        buffer, size, at = self.buffer, len(self.buffer), 0
+        buffer, size, at = self.buffer, self._end, self._start
         unpack = struct.Struct("<II").unpack_from
         while at + 12 <= size:
             kind, length = unpack(buffer, at)
@@ -195,7 +218,7 @@ class PcapngReader(Reader):
                 if frame is not None:
                     yield frame
             elif kind == _INTERFACE:
-                if len(self._points) >= MAX_POINTS:
+                if len(self.described) >= MAX_POINTS:
                     return self._stop(at, f"more than {MAX_POINTS} interfaces")
                 self._interface(at + 8, at + length - 4)
             elif kind == _STATISTICS:
@@ -208,8 +231,8 @@ class PcapngReader(Reader):
         for order in "<>":
             if struct.unpack_from(order + "I", self.buffer, at + 8)[0] == _BYTE_ORDER:
                 self._order = order
-                self._section, self._resolution = [], []
-                self._earlier = {(point.name, point.link_type): point.number for point in self._points}
+                self._section, self._resolution, self._sections = [], [], self._sections + 1
+                self._earlier = {(point.name, point.link_type): point.number for point in self.described}
                 return True
         return False
 
@@ -240,7 +263,7 @@ class PcapngReader(Reader):
         if kind == _ENHANCED and end - data - captured >= 12:
             drops = blocks.number(blocks.options(buffer, data + (captured + 3 & ~3), end, order), 4, order) or 0
         if drops and not (kind == _PACKET and drops == 0xFFFF):  # 0xFFFF there means "not known"
-            self._lost[number] += drops
+            self.lost[number] += drops
         return number, self._sound_time(time_ns), data, captured, max(length, captured)
 
     def _interface(self, at: int, end: int) -> None:
@@ -251,21 +274,28 @@ class PcapngReader(Reader):
         else:
             self._odd["interface block shorter than its own header"] += 1
         name = blocks.text(options, 2) or f"interface {len(self._section)}"
-        number = self._earlier.get((name, link), len(self._points))
-        if number == len(self._points):
+        number = self._earlier.get((name, link), len(self.described))
+        if number == len(self.described):
             self._add_point(Point(number, name, blocks.text(options, 3), blocks.text(options, 1), link, snap))
         self._resolution.append(blocks.resolution(options, self._order))
         self._section.append(number)
 
     def _statistics(self, at: int, end: int) -> None:
-        """Interface statistics: the latest block of an interface counts, its counters are cumulative."""
+        """Counters run from a capture's beginning: those with another one are another capture's, rotated files share it."""
         order = self._order
         interface = struct.unpack_from(order + "I", self.buffer, at)[0] if end - at >= 12 else MAX_POINTS
         if interface >= len(self._section):
             self._odd["statistics of an interface that was not described"] += 1
             return
-        options, number = blocks.options(self.buffer, at + 12, end, order), self._section[interface]
-        drops = [count for code in (5, 7) if (count := blocks.number(options, code, order)) is not None]
-        self._points[number] = replace(
-            self._points[number], received=blocks.number(options, 4, order), dropped=sum(drops) if drops else None
+        options = blocks.options(self.buffer, at + 12, end, order)
+        began = options.get(2) or f"section {self._sections}"
+        dropped = _sum([blocks.number(options, 5, order), blocks.number(options, 7, order)])
+        self.statistics[self._section[interface], began] = Statistics(
+            blocks.number(options, 4, order), dropped, blocks.number(options, 8, order), blocks.text(options, 1)
         )
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """Of those that are known; None where none is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

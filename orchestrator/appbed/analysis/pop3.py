@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from appbed.analysis.lines import Line, Lines
-from appbed.analysis.tcp import Connection, Endpoint
+from appbed.analysis.session import Session
+from appbed.analysis.tcp import Connection
 
 PORT = 110
 AUTHORISATION, TRANSACTION, UPDATE = "authorisation", "transaction", "update"
@@ -45,33 +46,12 @@ class Pop3Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Pop3Session:
+class Pop3Session(Session):
     """All of one POP3 connection, up to STLS where it comes (`tls`)."""
 
-    connection: Connection
     greeting: Pop3Reply | None
     commands: tuple[Pop3Command, ...]
     tls: bool
-
-    @property
-    def point(self) -> str:
-        return self.connection.point
-
-    @property
-    def client(self) -> Endpoint:
-        return self.connection.client
-
-    @property
-    def server(self) -> Endpoint:
-        return self.connection.server
-
-    @property
-    def start_s(self) -> float:
-        return self.connection.start_s
-
-    @property
-    def end_s(self) -> float:
-        return self.connection.end_s
 
     @property
     def phases(self) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from email.message import EmailMessage
 from email.policy import default as default_policy
 
 from appbed.analysis.lines import Line, Lines
+from appbed.analysis.session import Session
 from appbed.analysis.stream import Stream
-from appbed.analysis.tcp import Connection, Endpoint
+from appbed.analysis.tcp import Connection
 
 PORTS = (25, 587)
 _OPENING = re.compile(rb"(EHLO|HELO|LHLO|MAIL|NOOP|RSET|QUIT|STARTTLS)\b", re.IGNORECASE)
@@ -84,38 +85,17 @@ class SmtpMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class SmtpDialogue:
+class SmtpDialogue(Session):
     """All of one SMTP connection, up to STARTTLS where it comes (`tls`); `messages` count its transactions.
 
     `violations` name what breaks the order of RFC 5321 section 4.1.4 and was answered as if it did not.
     """
 
-    connection: Connection
     greeting: SmtpReply | None
     commands: tuple[SmtpCommand, ...]
     messages: tuple[SmtpMessage, ...]
     violations: tuple[str, ...]
     tls: bool
-
-    @property
-    def point(self) -> str:
-        return self.connection.point
-
-    @property
-    def client(self) -> Endpoint:
-        return self.connection.client
-
-    @property
-    def server(self) -> Endpoint:
-        return self.connection.server
-
-    @property
-    def start_s(self) -> float:
-        return self.connection.start_s
-
-    @property
-    def end_s(self) -> float:
-        return self.connection.end_s
 
     @property
     def verbs(self) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from appbed.analysis.session import OnConnection
 from appbed.analysis.stream import Stream
-from appbed.analysis.tcp import Connection, Endpoint
+from appbed.analysis.tcp import Connection
 
 VERSIONS = {0x0300: "SSL 3.0", 0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
 ALERTS = {
@@ -43,14 +44,13 @@ class TlsAlert:
 
 
 @dataclass(frozen=True, slots=True)
-class TlsHandshake:
+class TlsHandshake(OnConnection):
     """The hellos of one connection, at its beginning or after STARTTLS, STLS or CONNECT.
 
     `server_name` is the name the client asks for (SNI, RFC 6066), "" without one; `version` the one the server
     chose, "" where its hello was not seen; `protocols` are those offered by ALPN.
     """
 
-    connection: Connection
     server_name: str
     offered: tuple[str, ...]
     protocols: tuple[str, ...]
@@ -58,18 +58,6 @@ class TlsHandshake:
     alerts: tuple[TlsAlert, ...]
     start_s: float
     end_s: float
-
-    @property
-    def point(self) -> str:
-        return self.connection.point
-
-    @property
-    def client(self) -> Endpoint:
-        return self.connection.client
-
-    @property
-    def server(self) -> Endpoint:
-        return self.connection.server
 
 
 def handshakes(connections: Iterable[Connection]) -> tuple[TlsHandshake, ...]:
