@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit thorough integration check lock bench-up bench-capture clean
+.PHONY: help setup demo test unit thorough integration test-netem check lock bench-up bench-capture bench-links clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,12 +37,23 @@ thorough: $(BIN)/appbed ## tests that need no engine but more time
 integration: setup ## tests on real containers
 	$(BIN)/pytest -q -m docker
 
+test-netem: setup ## links by the kernel's netem, in user-mode Linux where it can be had: each setting, then a lab
+	$(BIN)/python -m tests.netem.uml -- pytest -q --color=no -p no:cacheprovider -k netem tests/agent/test_cables*.py tests/agent/test_measure.py
+	$(BIN)/python -m tests.netem.lab
+
 bench-up: setup ## seconds and megabytes of coming up, beside docker compose
 	$(BIN)/python bench/up.py
 
-bench-capture: $(BIN)/appbed ## speed of the analysis beside tshark, dpkt and scapy
+bench-capture: $(BIN)/appbed ## frames captured without loss, speed of the analysis, beside tcpdump, tshark, dpkt and scapy
 	$(BIN)/pip install --quiet dpkt
-	$(BIN)/python bench/capture_analysis.py
+	$(BIN)/python bench/capture.py
+
+bench-links: $(BIN)/appbed ## what links do against what was set, both back-ends in one table; as root, 15 minutes
+	@rm -f bench/out/links-netem.json && mkdir -p bench/out
+	if unshare --net tc qdisc add dev lo root netem 2>/dev/null; then uml=; \
+	  else uml="$(BIN)/python -m tests.netem.uml --seconds 1800 --write bench/out --"; fi; \
+	  $$uml $(BIN)/python -m bench.links --backend netem --out bench/out/links-netem.json
+	$(BIN)/python -m bench.links --backend relay --beside bench/out/links-netem.json
 
 lock: $(BIN)/appbed ## the tested set of packages
 	$(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check > requirements.lock

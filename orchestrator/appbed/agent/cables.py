@@ -24,6 +24,7 @@ class Cables(Protocol):
     """Impairs links at ports. An OSError means that nothing was applied to the port named."""
 
     kind: str
+    unused: tuple[str, ...]  # settings that this back-end has no use for
 
     def plug(self, port: Port, link: Link) -> None: ...
 
