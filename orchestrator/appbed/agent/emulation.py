@@ -95,10 +95,11 @@ class Direction:
             self.counters.corrupted += 1
         if self._happens(self._it.reorder_pct):
             self.counters.reordered += 1
-            return [(now_ns, frame)]
+            return self._timed(now_ns, frame, hurried=True)
         return self._timed(now_ns, frame)
 
-    def _timed(self, now_ns: int, frame: bytes) -> list[tuple[int, bytes]]:
+    def _timed(self, now_ns: int, frame: bytes, *, hurried: bool = False) -> list[tuple[int, bytes]]:
+        """Behind the frames before it if there is a rate; then the delay, which a `hurried` frame skips."""
         when = now_ns
         if self._ns_per_byte:
             start = max(now_ns, self._busy_until)
@@ -107,6 +108,8 @@ class Direction:
                 return []
             when = self._busy_until = start + round(len(frame) * self._ns_per_byte)
             self._departures.append(when)
+        if hurried:
+            return [(when, frame)]
         delay = self._delay_ns
         if self._jitter_ns:
             spread = self._random.uniform(-1, 1) if self._it.distribution == "uniform" else self._random.gauss(0, 1)
