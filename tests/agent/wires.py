@@ -231,6 +231,20 @@ def _relay() -> Iterator[socket.socket]:
                 process.wait()
 
 
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """This thread in a network namespace of its own."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        new = _new_namespace(back_to=home)
+        _enter(new)
+        os.close(new)
+        yield
+    finally:
+        _enter(home)
+        os.close(home)
+
+
 def ip(*lines: str) -> None:
     subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
 

@@ -13,7 +13,6 @@ address too.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
@@ -30,6 +29,7 @@ from typing import Any
 
 from appbed.agent.cables import Port
 from appbed.agent.netlink import Netlink
+from appbed.agent.tc import Tc, netems
 from appbed.impairment import CLEAN, Impairment, Link
 
 _FULL_FRAME = 1514
@@ -147,8 +147,8 @@ class NetemCables:
     def __init__(self) -> None:
         self._plugged: dict[str, tuple[Port, Link]] = {}
         tables = _tables()
-        weakref.finalize(self, shutil.rmtree, tables, ignore_errors=True)
-        self._environment = {**os.environ, "TC_LIB_DIR": str(tables)}
+        self._tc = Tc({**os.environ, "TC_LIB_DIR": str(tables)})
+        weakref.finalize(self, _leave, self._tc, tables)
 
     def plug(self, port: Port, link: Link) -> None:
         """Both directions or none: what was added before a failure, or by an agent that was killed, is taken away first."""
@@ -164,6 +164,7 @@ class NetemCables:
                 f"qdisc add dev {port.veth_name} clsact",
                 f"filter add dev {port.veth_name} ingress matchall {redirect}",
             )
+            self._tc.close()
             self._apply([*_lines(port, link), *fed], {port.name: (port, link)})
         except OSError:
             self.unplug(port, gone=False)
@@ -178,7 +179,7 @@ class NetemCables:
             self._apply(_changes(before, after), after)
         except OSError:
             with suppress(OSError):  # a port that is gone has nothing to be set back to
-                self._tc(_changes(after, before), "-force")
+                self._tc.say(*_changes(after, before))
             raise
         self._plugged.update(after)
 
@@ -186,14 +187,14 @@ class NetemCables:
         self._plugged.pop(port.name, None)
         with suppress(OSError):
             if not gone:
-                lines = (f"qdisc del dev {port.veth_name} clsact", f"qdisc del dev {port.veth_name} root")
-                self._tc(lines, "-force")
+                self._tc.say(f"qdisc del dev {port.veth_name} clsact", f"qdisc del dev {port.veth_name} root")
         with suppress(OSError):
             _run("ip", "link", "del", port.name)
+        self._tc.close()
 
     def counters(self) -> Mapping[str, Any]:
         """As the relay counts; netem does not say how many frames it duplicated, corrupted or reordered."""
-        shown = _netems(self._tc(["qdisc show"], "-s"))
+        shown = netems(self._tc.say())
         return {
             name: {"up": _counted(shown.get(name, {})), "down": _counted(shown.get(port.veth_name, {}))}
             for name, (port, _) in self._plugged.items()
@@ -201,26 +202,13 @@ class NetemCables:
 
     def _apply(self, lines: Iterable[str], wanted: Mapping[str, tuple[Port, Link]]) -> None:
         """Says them to the kernel and reads back; OSError that names the first setting it shows differently."""
-        shown = _netems(self._tc([*lines, "qdisc show"]))
+        shown = netems(self._tc.say(*lines))
         for port, link in wanted.values():
             for device, it in ((port.name, link.up), (port.veth_name, link.down)):
                 for stage in stages(it):
                     options = shown.get(device, {}).get(stage.handle, {}).get("options", {})
                     for key, differs in _differences(stage.numbers(), seen(options)):
                         raise OSError(f"{port.attachment}: netem {stage.handle} of {device}: {key} is {differs}")
-
-    def _tc(self, lines: Iterable[str], *options: str) -> str:
-        """One process for all lines, as starting it costs more than a line; it stops at the first that fails unless forced."""
-        said = list(lines)
-        argv = ["tc", "-json", *options, "-batch", "-"]
-        done = subprocess.run(
-            argv, input="\n".join(said), text=True, capture_output=True, check=False, env=self._environment
-        )
-        if done.returncode:
-            why, _, number = done.stderr.strip().rpartition("Command failed -:")
-            failed = said[int(number) - 1] if number.isdecimal() else "-batch"
-            raise OSError(f"tc {failed}: {' '.join((why or done.stderr).split())}")
-        return done.stdout
 
 
 def _lines(port: Port, link: Link) -> Iterable[str]:
@@ -262,15 +250,6 @@ def _counted(chain: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     }
 
 
-def _netems(shown: str) -> dict[str, dict[str, dict[str, Any]]]:
-    """By device and handle, every netem that `tc -json qdisc show` tells of."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for qdisc in json.loads(shown or "[]"):
-        if qdisc.get("kind") == "netem":
-            found.setdefault(qdisc["dev"], {})[qdisc["handle"]] = qdisc
-    return found
-
-
 def _tables() -> Path:
     """tc has no word to go back from a table to the kernel's uniform jitter, so that is a table too."""
     folder = Path(tempfile.mkdtemp(prefix="appbed-tc-"))
@@ -279,6 +258,11 @@ def _tables() -> Path:
         values = (round(share((entry + 0.5) / _TABLE) * 8192) for entry in range(_TABLE))
         (folder / f"{name}.dist").write_text("\n".join(map(str, values)), encoding="ascii")
     return folder
+
+
+def _leave(tc: Tc, tables: Path) -> None:
+    tc.close()
+    shutil.rmtree(tables, ignore_errors=True)
 
 
 def _run(*argv: str) -> str:
