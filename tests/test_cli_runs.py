@@ -11,7 +11,7 @@ import pytest
 
 from appbed import places, scenario
 from appbed.engine.fake import FakeEngine
-from appbed.verdict import Finding, Outcome, Verdict
+from appbed.verdict import Finding, Outcome, Verdict, judged
 from command_line import Appbed
 from small_scenario import SMALL_ONE
 
@@ -58,6 +58,34 @@ def test_of_several_runs_the_worst_counts(
 ) -> None:
     registered.update(one=judging(first), two=judging(second))
     assert appbed("run", "all").status == status
+
+
+def test_several_runs_end_in_one_table_of_what_tells_most(appbed: Appbed, registered: dict[str, Any]) -> None:
+    near = Finding("page time", "100 ms", "102 ms", Outcome.PASSED, predicted=0.100, measured=0.102)
+    far = Finding("idle time", "200 ms", "195 ms", Outcome.PASSED, predicted=0.200, measured=0.195)
+    count = Finding("messages", "8", "9", Outcome.FAILED)
+    registered["one"] = replace(SMALL_ONE, claims=("W10",), check=lambda found: judged([near, far]))
+    registered["two"] = replace(SMALL_ONE, claims=("W2",), check=lambda found: judged([near, count]))
+    done = appbed("run", "all")
+    assert done.status == 1
+    table = [" ".join(line.split()) for line in done.out.splitlines() if line.startswith((" claim", " W"))]
+    assert table[0] == "claim scenario nearest to the limit prediction measured error verdict"
+    assert table[1] == "W2 two messages 8 9 FAILED"
+    assert table[2] == "W10 one idle time 200 ms 195 ms -2.5% PASSED"
+    assert done.out.count("step") == 1, "only what did not pass is shown in full"
+
+
+def test_the_short_form_is_asked_for_by_a_word(appbed: Appbed, registered: dict[str, Any]) -> None:
+    under: list[Any] = []
+    sweep = {"a": {}, "b": {}}
+    registered["one"] = replace(
+        SMALL_ONE, sweep=sweep, short=("b",), run=lambda lab, record: under.append(record.folder)
+    )
+    registered["one"] = replace(registered["one"], check=lambda found: judged([Finding("x", "", "", Outcome.PASSED)]))
+    assert appbed("run", "one", "--short").status == 0
+    assert appbed("run", "one").status == 0
+    points = [list(json.loads((folder / "prediction.json").read_text())["under"]["sweep"]) for folder in under]
+    assert points == [["b"], ["a", "b"]]
 
 
 def test_a_run_as_json_is_a_list_with_predicted_and_measured(

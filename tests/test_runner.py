@@ -21,8 +21,8 @@ from appbed.errors import CommandError, EngineError, TopologyError
 from appbed.evidence import Evidence, Recorder
 from appbed.lab import Lab
 from appbed.runner import Ran
-from appbed.scenario import Scenario
-from appbed.verdict import Outcome
+from appbed.scenario import Scenario, points
+from appbed.verdict import Outcome, finding, judged
 from small_scenario import ACCESS, SMALL_ONE
 
 
@@ -115,7 +115,9 @@ def test_servers_forget_before_each_scenario_and_one_lab_serves_all_of_its_topol
     ran = do(engine, runs, one=SMALL_ONE, other=replace(SMALL_ONE, topology="twin"), two=SMALL_ONE)
     assert [each.name for each in ran] == ["one", "two", "other"]
     assert engine.calls.count("create") == 2
-    assert [what for what in asked if what[0] == "client"] == [("client", "/appbed/reset"), ("client", "look")] * 3
+    assert [what for what in asked if what[0] == "client"] == [
+        *(("client", "/appbed/reset"), ("client", "/appbed/remembers"), ("client", "look")),
+    ] * 3
     assert ("gateway", "/appbed/reset") not in asked
 
 
@@ -142,6 +144,102 @@ def test_a_wrong_prediction_fails(engine: FakeEngine, runs: Path) -> None:
     (ran,) = do(engine, runs, one=replace(SMALL_ONE, predict=lambda conditions: {"delay": "51ms"}))
     assert ran.verdict.outcome is Outcome.FAILED
     assert ran.verdict.because == "delay: expected 51ms, saw 50ms"
+
+
+# ---- sweeps, and what roles say
+
+
+def _swept(lab: Lab, record: Recorder) -> None:
+    for name in points(lab, record):
+        record.event("seen", at=name, link=lab.link(ACCESS).show()["set"]["up"])
+
+
+SWEPT = replace(
+    SMALL_ONE,
+    sweep={"slow": {ACCESS: {"delay": "80ms"}}, "lossy": {ACCESS: {"loss": "3%"}}},
+    short=("lossy",),
+    predict=lambda conditions: {name: point["links"][ACCESS]["up"] for name, point in conditions["sweep"].items()},
+    run=_swept,
+    check=lambda found: judged([finding("points", 2, len(found.of("seen")), len(found.of("seen")) == 2)]),
+)
+
+
+def test_every_point_of_a_sweep_is_predicted_set_and_recorded(engine: FakeEngine, runs: Path) -> None:
+    (ran,) = do(engine, runs, seed=99, one=SWEPT)
+    found = Evidence(ran.folder)
+    assert found.prediction["expected"] == {
+        "slow": {"delay": "80ms", "rate": "10mbit"},
+        "lossy": {"delay": "50ms", "loss": "3%", "rate": "10mbit"},
+    }
+    seen = {event.data["at"]: event.data["link"] for event in found.of("seen")}
+    assert seen == {name: {**point, "seed": 99} for name, point in found.prediction["expected"].items()}
+    assert found.step("slow").data["links"] == {ACCESS: {"delay": "80ms"}}
+    assert {line["attachment"]: line["set"] for line in found.conditions["links"]}[ACCESS]["up"]["delay"] == "50ms"
+
+
+def test_the_short_form_has_fewer_points(engine: FakeEngine, runs: Path) -> None:
+    (ran,) = runner.run({"one": SWEPT}, engine, runs, seed=1, links="auto", say=lambda text: None, short=True)
+    assert [event.data["name"] for event in Evidence(ran.folder).of("step")] == ["lossy"]
+    assert list(Evidence(ran.folder).prediction["expected"]) == ["lossy"]
+
+
+def test_the_links_are_as_before_when_a_sweep_ends_half_way(engine: FakeEngine, runs: Path) -> None:
+    after: list[str] = []
+
+    def act(lab: Lab, record: Recorder) -> None:
+        going = points(lab, record)
+        assert next(going) == "slow"
+        going.close()  # type: ignore[attr-defined]
+        after.append(linked(engine))
+
+    do(engine, runs, seed=99, one=replace(SWEPT, run=act))
+    assert after == ["delay 50ms rate 10mbit seed 99"]
+
+
+def test_a_server_that_still_knows_something_after_its_reset_makes_the_run_inconclusive(
+    engine: FakeEngine, runs: Path
+) -> None:
+    engine.on_exec = lambda host, argv, stdin: Completed(
+        0, "http://x/a\nhttp://x/b\n" if (host, argv[0]) == ("server", "/appbed/remembers") else "", ""
+    )
+    (ran,) = do(engine, runs, one=SMALL_ONE)
+    assert ran.verdict.outcome is Outcome.INCONCLUSIVE
+    assert ran.verdict.because == "server still knew http://x/a after its reset"
+    assert Evidence(ran.folder).conditions["remembered"] == {"client": [], "server": ["http://x/a", "http://x/b"]}
+
+
+def test_a_role_that_cannot_say_what_it_remembers_is_left_out(engine: FakeEngine, runs: Path) -> None:
+    engine.on_exec = lambda host, argv, stdin: Completed(
+        127 if argv[0] == "/appbed/remembers" else 0, "no such file", ""
+    )
+    (ran,) = do(engine, runs, one=SMALL_ONE)
+    assert ran.verdict.outcome is Outcome.PASSED
+    assert Evidence(ran.folder).conditions["remembered"] == {}
+
+
+def test_exit_status_69_is_unsupported_and_the_others_still_run(engine: FakeEngine, runs: Path) -> None:
+    def act(lab: Lab, record: Recorder) -> None:
+        raise CommandError("client", ["load"], 69, "", "no pipelining here")
+
+    first, second = do(engine, runs, one=replace(SMALL_ONE, run=act), two=SMALL_ONE)
+    assert first.verdict.outcome is Outcome.UNSUPPORTED
+    assert first.verdict.because == "client: load: exit status 69: no pipelining here"
+    assert second.verdict.outcome is Outcome.PASSED
+    assert runner.check(first.folder, SMALL_ONE) == first.verdict
+
+
+@pytest.mark.parametrize("said", ["X1", "one"])
+def test_what_an_image_says_no_to_is_not_tried(engine: FakeEngine, runs: Path, said: str) -> None:
+    file = places.topologies()["small"]
+    role = "x-role: {name: client}"
+    assert role in file.read_text()
+    file.write_text(file.read_text().replace(role, f"x-role: {{name: client, unsupported: [{said}]}}"))
+    asked: list[tuple[str, ...]] = []
+    engine.on_exec = lambda host, argv, stdin: asked.append((host, *argv)) or Completed(0, "", "")
+    (ran,) = do(engine, runs, one=SMALL_ONE)
+    assert ran.verdict.outcome is Outcome.UNSUPPORTED
+    assert ran.verdict.because == f"client: lab/client does not support {said}"
+    assert not asked
 
 
 def test_a_link_of_a_scenario_that_is_none_is_refused(runs: Path) -> None:
@@ -190,6 +288,13 @@ def test_when_acting_fails_the_capture_is_kept_and_the_lab_taken_down(
     kinds = [event.kind for event in Evidence(folder).events]
     assert kinds[:2] == ["capturing", "acted"]
     assert not (folder / "verdict.json").exists(), "what did not run to its end is not judged"
+
+
+def test_a_capture_that_ended_early_makes_a_run_inconclusive(engine: FakeEngine, runs: Path) -> None:
+    engine.captured, engine.capture_problem = b"packets", "capture 'run': No space left on device"
+    (ran,) = do(engine, runs, one=SMALL_ONE)
+    assert (ran.verdict.outcome, ran.verdict.because) == (Outcome.INCONCLUSIVE, engine.capture_problem)
+    assert (ran.folder / "capture.pcapng").read_bytes() == b"packets"
 
 
 def test_what_went_wrong_is_an_event(engine: FakeEngine, runs: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from appbed import evidence, runner, scenario
+from appbed.agent import pcapng
 from appbed.errors import InputError
 from appbed.evidence import Evidence, Recorder
-from appbed.verdict import Outcome, Verdict
+from appbed.verdict import Outcome, Verdict, finding
 from small_scenario import SMALL_ONE
 
 
@@ -27,12 +28,18 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def conditions(folder: Path, dropped: int = 0, after: float = 1.0) -> None:
+def conditions(folder: Path, dropped: int = 0, after: float = 1.0, warnings: tuple[str, ...] = ()) -> None:
     recorder = Recorder(folder)
     points = {"host:client:eth0": {"frames": 9, "dropped": 0}, "network:access": {"frames": 9, "dropped": dropped}}
     recorder.write(
         "conditions",
-        {"capture": points, "agent": {"before": 1.0, "after": after}, "processor_busy": 0.1, "links": []},
+        {
+            "capture": points,
+            "capture_warnings": warnings,
+            "agent": {"before": 1.0, "after": after},
+            "processor_busy": 0.1,
+            "links": [],
+        },
     )
     recorder.close()
 
@@ -65,6 +72,34 @@ def test_frames_that_were_not_captured_make_it_inconclusive(folder: Path, regist
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.because == "3 frames were not captured"
     assert verdict.figures == {"frames_dropped": 3}
+
+
+def test_a_capture_that_ended_early_makes_it_inconclusive(folder: Path, registered: None) -> None:
+    conditions(folder, warnings=("capture 'run': No space left on device: it ended before it was stopped",))
+    verdict = runner.check(folder)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "No space left" in verdict.because
+
+
+@pytest.mark.parametrize("file", ["capture.pcapng", "other.pcapng"])
+def test_every_capture_that_is_looked_at_must_be_complete(folder: Path, file: str) -> None:
+    with (folder / file).open("wb") as out:
+        writer = pcapng.Writer(out, "test")
+        writer.point(pcapng.Point("host:client:eth0"), 0)
+        writer.statistics(0, 1, pcapng.Counts(0, 9, 2, 7))
+        writer.close()
+
+    def look(found: Evidence) -> Verdict:
+        seen = found.capture if file == "capture.pcapng" else found.other(file)
+        return Verdict(Outcome.PASSED, f"{len(seen.packets())} packets", (finding("packets", 0, 0, True),))
+
+    verdict = runner.check(folder, replace(SMALL_ONE, check=look))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.because == f"{file}: the capture lost 2 packets: what is missing here may have happened"
+    assert len(verdict.findings) == 1, "what was found is still shown"
+    assert runner.check(folder, replace(SMALL_ONE, check=lambda _: Verdict(Outcome.PASSED, "unseen"))).outcome is (
+        Outcome.PASSED
+    ), "a capture nobody looks at decides nothing"
 
 
 def test_an_agent_that_started_again_makes_it_inconclusive(folder: Path, registered: None) -> None:
@@ -112,5 +147,5 @@ def test_a_run_that_broke_off_is_inconclusive_and_says_what_is_missing(folder: P
 
 
 def test_a_run_of_a_scenario_that_is_no_more_is_refused(folder: Path) -> None:
-    with pytest.raises(InputError, match=r"was made by scenario 'one', which is unknown; known: tour"):
+    with pytest.raises(InputError, match=r"was made by scenario 'one', which is unknown; known: .*tour"):
         runner.check(folder)

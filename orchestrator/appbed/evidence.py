@@ -73,6 +73,12 @@ class Evidence:
             self._others[name] = Capture.open(self.folder / name)
         return self._others[name]
 
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """Why frames may be missing from the captures that were looked at, one line each."""
+        used = {**({"capture.pcapng": self.capture} if "capture" in self.__dict__ else {}), **self._others}
+        return tuple(f"{name}: {why}" for name, capture in used.items() for why in capture.incomplete)
+
     def of(self, kind: str) -> list[Event]:
         return [event for event in self.events if event.kind == kind]
 

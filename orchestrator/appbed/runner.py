@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from appbed import evidence, places, scenario, topology
+from appbed import evidence, fidelity, places, scenario, topology, verify
+from appbed.captured import Captured
 from appbed.engine import Engine
-from appbed.errors import AppbedError, InputError
+from appbed.errors import AppbedError, CommandError, InputError
 from appbed.evidence import Evidence, Recorder
 from appbed.impairment import change
-from appbed.lab import Captured, Lab
-from appbed.scenario import Scenario
+from appbed.lab import Lab
+from appbed.scenario import Links, Scenario
 from appbed.topology import Topology
 from appbed.verdict import Outcome, Verdict
 
 Say = Callable[[str], None]
+_UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h: a role's way to say that it does not support what was asked
+_LOST = Captured((), {}, "the agent was started again during the run: its cables and its captures were cut")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +38,33 @@ class Ran:
 
 
 def run(
-    chosen: Mapping[str, Scenario], engine: Engine, runs: Path, *, seed: int, links: str, say: Say
+    chosen: Mapping[str, Scenario],
+    engine: Engine,
+    runs: Path,
+    *,
+    seed: int,
+    links: str,
+    say: Say,
+    short: bool = False,
+    overrides: Sequence[Path] = (),
 ) -> Iterator[Ran]:
-    """Scenarios on one topology share one bring-up, with a reset between them."""
+    """Scenarios on one topology share one bring-up, with a reset between them; `short` leaves out points of sweeps.
+
+    `overrides` are Compose files laid over every topology.
+    """
+    if short:
+        chosen = {key: each.shortened() for key, each in chosen.items()}
     for name in dict.fromkeys(each.topology for each in chosen.values()):
         group = {key: each for key, each in chosen.items() if each.topology == name}
         file = places.topology_file(name)
         folders = {
-            key: _predicted(key, each, topology.load(file, os.environ), runs, seed) for key, each in group.items()
+            key: _predicted(key, each, topology.load(file, os.environ, *overrides), runs, seed)
+            for key, each in group.items()
         }
         instance = f"run-{name}-{os.getpid()}"
-        with Lab.up(file, engine, name=instance, links=links, say=lambda step: say(step.what)) as lab:
+        with Lab.up(
+            file, engine, name=instance, overrides=overrides, links=links, say=lambda step: say(step.what)
+        ) as lab:
             for key, each in group.items():
                 _act(each, lab, folders[key], seed, say)
                 say(f"{key}: judging")
@@ -56,7 +76,10 @@ def check(folder: Path, chosen: Scenario | None = None) -> Verdict:
     found = Evidence(folder)
     each = chosen or _of(found)
     try:
-        verdict = _spoilt(found) or each.check(found)
+        refused = _refused(found)
+        verdict = refused or _spoilt(found) or each.check(found)
+        if not refused and (unseen := found.incomplete):
+            verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, because=unseen[0])
     except Exception as error:
         verdict = Verdict(Outcome.INCONCLUSIVE, f"the check itself crashed: {type(error).__name__}: {error}")
     evidence.write(folder, "verdict", verdict.plain())
@@ -75,7 +98,7 @@ def _of(found: Evidence) -> Scenario:
 
 def _predicted(name: str, each: Scenario, shape: Topology, runs: Path, seed: int) -> Path:
     """The run's folder with the prediction in it, before anything runs."""
-    conditions = {"links": _links(each, shape), "seed": seed}
+    conditions = _under(each, shape, seed)
     expected = each.predict(conditions)
     folder = evidence.new_folder(runs, name)
     prediction = {"scenario": name, "claims": list(each.claims), "under": conditions, "expected": expected}
@@ -83,36 +106,71 @@ def _predicted(name: str, each: Scenario, shape: Topology, runs: Path, seed: int
     return folder
 
 
-def _links(each: Scenario, shape: Topology) -> dict[str, Any]:
-    """Every attachment that is not clean under this scenario, as set."""
+def _under(each: Scenario, shape: Topology, seed: int) -> dict[str, Any]:
+    """What a scenario's prediction may know."""
+    conditions: dict[str, Any] = {"links": _links(each, shape), "seed": seed}
+    if each.sweep:
+        conditions["sweep"] = {
+            point: {"set": links, "links": _links(each, shape, links)} for point, links in each.sweep.items()
+        }
+    return conditions
+
+
+def _links(each: Scenario, shape: Topology, over: Links = MappingProxyType({})) -> dict[str, Any]:
+    """Every attachment that is not clean under this scenario, as set; at a point of its sweep, which is laid `over` it."""
     links = {str(at): at.link for at in shape.attachments()}
-    for name, settings in each.links.items():
-        at = shape.attachment(name)
-        links[str(at)] = change(at.link, settings, f"links.{name}")
+    for changes in (each.links, over):
+        for name, settings in changes.items():
+            at = str(shape.attachment(name))
+            links[at] = change(links[at], settings, f"links.{name}")
     return {name: link.settings() for name, link in links.items() if not link.clean}
 
 
 def _act(each: Scenario, lab: Lab, folder: Path, seed: int, say: Say) -> None:
     recorder = Recorder(folder, say)
     try:
+        if refusal := _refusal(each, lab.topology, folder):
+            recorder.event("unsupported", because=refusal)
+            return
         with _links_set(each, lab, seed):
             say("reset")
             lab.reset()  # after the links: a resolver remembers how far away each server was
+            remembered = lab.remembered()
+            say("measuring the links")
+            watch = verify.Watch(lab)
             before = lab.agent.ask("status")
+            watch.count()
             lab.start_capture("run", each.capture)
+            watch.count()
             recorder.event("capturing", points=list(each.capture))
             try:
                 each.run(lab, recorder)
             finally:
                 recorder.event("acted")
-                captured = lab.stop_capture("run", folder / "capture.pcapng")
-            after = lab.agent.ask("status")
-            recorder.write("conditions", {"seed": seed, **_conditions(lab, before, after, captured)})
+                after = _survived(lab, recorder, before)
+                same = after["started"] == before["started"]
+                watch.count()
+                captured = lab.stop_capture("run", folder / "capture.pcapng") if same else _LOST
+            watch.count()
+            say("measuring the links")
+            conditions = {**_conditions(lab, before, after, captured), **watch.ended()}
+            recorder.write("conditions", {"seed": seed, "remembered": remembered, **conditions})
     except AppbedError as error:
+        if isinstance(error, CommandError) and error.status == _UNAVAILABLE:
+            recorder.event("unsupported", because=str(error))
+            return
         recorder.event("error", message=str(error))
         raise
     finally:
         recorder.close()
+
+
+def _survived(lab: Lab, recorder: Recorder, before: Mapping[str, Any]) -> dict[str, Any]:
+    """The agent's status, also of one that was killed meanwhile; what it did and saw since `before` becomes events of the run."""
+    after = lab.agent.ask_again("status")
+    for event in lab.agent.ask("events", since=before["now"])["events"]:
+        recorder.event("agent", time_s=event.pop("time"), what=event.pop("event"), **event)
+    return after
 
 
 def _conditions(lab: Lab, before: dict[str, Any], after: dict[str, Any], captured: Captured) -> dict[str, Any]:
@@ -128,6 +186,7 @@ def _conditions(lab: Lab, before: dict[str, Any], after: dict[str, Any], capture
         "networks": {name: str(network.subnet) for name, network in lab.topology.networks.items()},
         "links": lab.links(),
         "capture": {name: dict(counts) for name, counts in captured.points.items()},
+        "capture_warnings": list(captured.warnings),
     }
 
 
@@ -141,14 +200,34 @@ def _links_set(each: Scenario, lab: Lab, seed: int) -> Iterator[None]:
         lab.reset_links()
 
 
+def _refusal(each: Scenario, shape: Topology, folder: Path) -> str:
+    """Whether an image of the topology says no to this scenario, before anything is tried; "" if none does."""
+    name = str(Evidence(folder).prediction["scenario"])
+    for host in shape.hosts.values():
+        if refused := {name, *each.claims} & set(host.role.unsupported):
+            return f"{host.name}: {host.image} does not support {', '.join(sorted(refused))}"
+    return ""
+
+
+def _refused(found: Evidence) -> Verdict | None:
+    said = found.of("unsupported")
+    return Verdict(Outcome.UNSUPPORTED, said[0].data["because"]) if said else None
+
+
 def _spoilt(found: Evidence) -> Verdict | None:
-    """What no check has to look for itself: frames not captured, an agent that was away."""
+    """What no check has to look for itself: frames not captured, an agent that was away, links that were not as set."""
+    for host, lines in found.conditions.get("remembered", {}).items():
+        if lines:
+            return Verdict(Outcome.INCONCLUSIVE, f"{host} still knew {lines[0]} after its reset")
     dropped = sum(int(counts["dropped"]) for counts in found.conditions["capture"].values())
     if dropped:
         return Verdict(Outcome.INCONCLUSIVE, f"{dropped} frames were not captured", figures={"frames_dropped": dropped})
+    for warning in found.conditions.get("capture_warnings", ()):
+        return Verdict(Outcome.INCONCLUSIVE, str(warning))
     agent = found.conditions["agent"]
     if agent["before"] != agent["after"]:
         return Verdict(
             Outcome.INCONCLUSIVE, "the agent was started again during the run: its cables were cut for a moment"
         )
-    return None
+    because = fidelity.unsound(found.conditions, lambda: found.capture)
+    return Verdict(Outcome.INCONCLUSIVE, because) if because else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from appbed import scenarios
@@ -16,13 +16,17 @@ from appbed.lab import Lab
 from appbed.verdict import Verdict
 
 Conditions = Mapping[str, Any]
+Links = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """`predict` sees the conditions only, `run` acts and records only, `check` sees saved evidence only.
 
-    `links` are set before `run` and are part of the conditions; `capture` names the points.
+    `links` are set before `run` and are part of the conditions; `capture` names the points. `sweep` names further settings, laid
+    over `links`, under which `run` does the same again (see `points`); `predict` finds them in `conditions["sweep"]`. `short`
+    names the points of the short form (default: all).
+    `indifferent` says of a general mutant of the evidence (tests/scenarios/mutants.py) why the verdict does not depend on it.
     """
 
     about: str
@@ -31,9 +35,32 @@ class Scenario:
     run: Callable[[Lab, Recorder], None]
     check: Callable[[Evidence], Verdict]
     claims: tuple[str, ...] = ()
-    links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    links: Links = field(default_factory=dict)
+    sweep: Mapping[str, Links] = field(default_factory=dict)
     capture: tuple[str, ...] = ("all",)
     roles: tuple[str, ...] = ()
+    indifferent: Mapping[str, str] = field(default_factory=dict)
+    short: tuple[str, ...] = ()
+
+    def shortened(self) -> Scenario:
+        """The same with fewer points in its sweep."""
+        return replace(self, sweep={name: self.sweep[name] for name in self.short or self.sweep})
+
+
+def points(lab: Lab, record: Recorder) -> Iterator[str]:
+    """Each point of the sweep that was predicted: its links are set and recorded, and are as before the sweep at its end."""
+    under = Evidence(record.folder).prediction["under"]["sweep"]
+    sweep: dict[str, Links] = {name: point["set"] for name, point in under.items()}
+    before = {line["attachment"]: line["set"] for line in lab.links()}
+    touched = {str(lab.topology.attachment(name)) for links in sweep.values() for name in links}
+    try:
+        for name, links in sweep.items():
+            lab.change_links({at: before[at] for at in touched}, base="clean")
+            lab.change_links(links)
+            record.step(name, links=links)
+            yield name
+    finally:
+        lab.change_links({at: before[at] for at in touched}, base="clean")
 
 
 def discover() -> dict[str, Scenario]:

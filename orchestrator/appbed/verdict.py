@@ -22,13 +22,25 @@ _ORDER = (Outcome.PASSED, Outcome.UNSUPPORTED, Outcome.FAILED, Outcome.INCONCLUS
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the table: what was looked at, what was predicted, what was seen."""
+    """One line of the table: what was looked at, what was predicted, what was seen; as numbers too where both are quantities."""
 
     what: str
     expected: str
     seen: str
     outcome: Outcome
     because: str = ""
+    predicted: float | None = None
+    measured: float | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Numbers only where there are any."""
+        told = {**asdict(self), "outcome": self.outcome.value}
+        return {key: value for key, value in told.items() if value is not None}
+
+    @property
+    def error(self) -> float | None:
+        """Measured over predicted, less one."""
+        return self.measured / self.predicted - 1 if self.predicted and self.measured is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +52,20 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     figures: Mapping[str, float] | None = None
 
+    @property
+    def headline(self) -> Finding | None:
+        """The finding that tells most: the worst, and of these the one furthest from its prediction."""
+        return max(
+            self.findings,
+            key=lambda line: (_ORDER.index(line.outcome), line.error is not None, abs(line.error or 0.0)),
+            default=None,
+        )
+
     def plain(self) -> dict[str, Any]:
         return {
             **asdict(self),
             "outcome": self.outcome.value,
-            "findings": [{**asdict(finding), "outcome": finding.outcome.value} for finding in self.findings],
+            "findings": [finding.plain() for finding in self.findings],
         }
 
 
@@ -60,10 +81,11 @@ def timed(what: str, predicted_s: float, measured_s: float, tolerance_s: float, 
     """A time judged: one that disagrees on an overloaded machine is INCONCLUSIVE."""
     expected, seen = f"{predicted_s * 1000:.0f} ms", f"{measured_s * 1000:.0f} ms"
     agrees = abs(measured_s - predicted_s) <= tolerance_s
+    outcome, because = Outcome.PASSED if agrees else Outcome.FAILED, ""
     if not agrees and processor_busy > BUSY:
         because = f"expected {expected}, saw {seen}, and the machine's processors were {processor_busy:.0%} busy"
-        return Finding(what, expected, seen, Outcome.INCONCLUSIVE, because)
-    return finding(what, expected, seen, agrees)
+        outcome = Outcome.INCONCLUSIVE
+    return Finding(what, expected, seen, outcome, because, predicted_s, measured_s)
 
 
 def judged(findings: Iterable[Finding], figures: Mapping[str, float] | None = None) -> Verdict:

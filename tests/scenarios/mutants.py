@@ -30,7 +30,9 @@ def evidence(scenario: str, to: Path, mutation: Mutation = lambda frames: frames
     folder = to / scenario
     folder.mkdir()
     for saved in (SAVED / scenario).iterdir():
-        if saved.suffix != ".xz":
+        if saved.name.endswith(".json.xz"):
+            (folder / saved.stem).write_bytes(lzma.decompress(saved.read_bytes()))
+        elif saved.suffix != ".xz":
             shutil.copy(saved, folder)
     capture = _saved(scenario, file)
     names = [point.name for point in capture.points]
@@ -77,11 +79,12 @@ def stretched(frames: list[Frame]) -> list[Frame]:
 
 
 def without_connection(number: int) -> Mutation:
-    """One TCP connection removed, at every point; `number` counts from the first."""
+    """One TCP connection removed, at every point; `number` counts from the first. Where there is none, one UDP conversation."""
 
     def mutate(frames: list[Frame]) -> list[Frame]:
-        opened = list(dict.fromkeys(key for frame in frames if (key := _conversation(frame.data))))
-        return [frame for frame in frames if _conversation(frame.data) != opened[number % len(opened)]]
+        over = _is_tcp if any(_is_tcp(frame.data) for frame in frames) else _is_udp
+        opened = list(dict.fromkeys(key for frame in frames if (key := _conversation(frame.data, over))))
+        return [frame for frame in frames if _conversation(frame.data, over) != opened[number % len(opened)]]
 
     return mutate
 
@@ -92,13 +95,13 @@ def swapped(frames: list[Frame]) -> list[Frame]:
 
 
 def one_reply_changed(frames: list[Frame]) -> list[Frame]:
-    """One byte of one answer's payload changed at every point it was seen, its TCP checksum made right again."""
-    replies = [
-        frame
-        for frame in frames
-        if _is_tcp(frame.data) and _port(frame.data, 0) in (80, 3128) and len(frame.data) > 600
-    ]
-    chosen = replies[-1].data
+    """One byte of one answer's payload changed at every point it was seen, its checksum made right again.
+
+    The answer is the last one of HTTP with a body worth the name, else the last one of any server over TCP, else over UDP.
+    """
+    said = [frame.data for frame in frames if _has_payload(frame.data) and _port(frame.data, 0) < _port(frame.data, 2)]
+    http = [data for data in said if _is_tcp(data) and _port(data, 0) in (80, 3128) and len(data) > 600]
+    chosen = (http or [data for data in said if _is_tcp(data)] or said)[-1]
     return [
         replace(frame, data=_altered(frame.data)) if _body(frame.data) == _body(chosen) else frame for frame in frames
     ]
@@ -113,19 +116,34 @@ GENERAL: dict[str, Mutation] = {
 }
 
 
+def kind(name: str) -> str:
+    """The mutant of which this is one: "connection removed" of "connection 3 removed"."""
+    return " ".join(word for word in name.split() if not word.isdigit())
+
+
+def _has_payload(frame: bytes) -> bool:
+    if _is_tcp(frame):
+        return struct.unpack_from(">H", frame, 16)[0] > 20 + 4 * (frame[46] >> 4)
+    return _is_udp(frame)
+
+
+def _is_udp(frame: bytes) -> bool:
+    return frame[12:14] == b"\x08\x00" and frame[14] == 0x45 and frame[23] == 17
+
+
 def _is_tcp(frame: bytes) -> bool:
     return frame[12:14] == b"\x08\x00" and frame[14] == 0x45 and frame[23] == 6
 
 
 def _port(frame: bytes, which: int) -> int:
-    port: int = struct.unpack_from(">H", frame, 34 + 2 * which)[0]
+    port: int = struct.unpack_from(">H", frame, 34 + which)[0]
     return port
 
 
-def _conversation(frame: bytes) -> frozenset[tuple[bytes, int]] | None:
-    if not _is_tcp(frame):
+def _conversation(frame: bytes, over: Callable[[bytes], bool]) -> frozenset[tuple[bytes, int]] | None:
+    if not over(frame):
         return None
-    return frozenset({(frame[26:30], _port(frame, 0)), (frame[30:34], _port(frame, 1))})
+    return frozenset({(frame[26:30], _port(frame, 0)), (frame[30:34], _port(frame, 2))})
 
 
 def _turned(frame: bytes) -> bytes:
@@ -136,8 +154,8 @@ def _turned(frame: bytes) -> bytes:
 
 
 def _body(frame: bytes) -> bytes:
-    """What is alike at every point: from the IP addresses on (a router changes TTL and MAC addresses only)."""
-    return frame[26:] if _is_tcp(frame) else b""
+    """What is alike at every point, and when it is sent again: addresses, ports and sequence number; of UDP all."""
+    return frame[26:42] if _is_tcp(frame) and _has_payload(frame) else frame[26:] if _is_udp(frame) else b""
 
 
 def _altered(frame: bytes) -> bytes:
@@ -147,9 +165,10 @@ def _altered(frame: bytes) -> bytes:
     size = struct.unpack_from(">H", frame, 16)[0] - 20
     shift = 0 if size % 2 == 0 else 8
     difference = (changed[-1] - frame[-1]) << shift
-    checksum = struct.unpack_from(">H", frame, 50)[0]
+    at = 50 if _is_tcp(frame) else 40
+    checksum = struct.unpack_from(">H", frame, at)[0]
     total = (~checksum & 0xFFFF) + difference
     while total >> 16 or total < 0:
         total = (total & 0xFFFF) + (total >> 16)
-    struct.pack_into(">H", changed, 50, ~total & 0xFFFF)
+    struct.pack_into(">H", changed, at, ~total & 0xFFFF)
     return bytes(changed)

@@ -1,0 +1,1 @@
+"""Scenarios of the Web and HTTP (2.2)."""

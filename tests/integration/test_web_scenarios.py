@@ -1,0 +1,64 @@
+"""The scenarios of the web, for real: as they are, and in a world that is not as predicted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from appbed import runner, scenario
+from appbed.engine.docker import DockerEngine
+from appbed.verdict import Outcome
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(480)]
+WEB = [name for name in scenario.discover() if name.startswith("web.")]
+
+
+def outcomes(engine: DockerEngine, to: Path, chosen: Iterable[str], override: str) -> dict[str, Outcome]:
+    """Short forms of scenarios, on topologies with something changed in them."""
+    changed = to / "changed.yaml"
+    changed.write_text(override)
+    known = scenario.discover()
+    running = runner.run(
+        {name: known[name] for name in chosen},
+        engine,
+        to / "runs",
+        seed=1,
+        links="auto",
+        say=lambda text: None,
+        short=True,
+        overrides=(changed,),
+    )
+    return {ran.name: ran.verdict.outcome for ran in running}
+
+
+def test_every_claim_of_the_web_passes_in_its_short_form(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "appbed.cli", "run", "web", "--short", "--seed", "1", "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path)
+    ran = json.loads(done.stdout)
+    assert {each["scenario"]: each["outcome"] for each in ran} == dict.fromkeys(WEB, "PASSED"), [
+        each["because"] for each in ran if each["outcome"] != "PASSED"
+    ]
+    assert done.returncode == 0
+
+
+def test_without_keep_alive_at_the_server_exactly_the_claims_about_persistent_connections_fail(
+    engine: DockerEngine, tmp_path: Path
+) -> None:
+    without = '  www-{}: {{environment: {{KEEPALIVE_TIMEOUT: "0"}}}}\n'
+    override = "services:\n" + "".join(without.format(number) for number in (1, 2, 3))
+    chosen = [name for name in WEB if name != "web.cookies"]  # the shop is another server
+    found = outcomes(engine, tmp_path, chosen, override)
+    dependent = {"web.persistent", "web.pipelined", "web.idle"}
+    assert {name for name, outcome in found.items() if outcome is not Outcome.PASSED} == dependent, found
+
+
+def test_without_a_cache_exactly_the_claims_about_it_fail(engine: DockerEngine, tmp_path: Path) -> None:
+    chosen = ["web.cache", "web.conditional", "web.page", "web.stateless"]
+    found = outcomes(engine, tmp_path, chosen, 'services:\n  proxy: {environment: {CACHE: "off"}}\n')
+    assert {name for name, outcome in found.items() if outcome is Outcome.FAILED} == {"web.cache", "web.conditional"}
+    assert found["web.page"] is found["web.stateless"] is Outcome.PASSED
