@@ -12,6 +12,7 @@ from appbed import places, process
 from appbed.engine import Completed, Container, pages
 from appbed.engine.checks import Check
 from appbed.engine.fake import FakeEngine
+from appbed.errors import EngineError
 from appbed.lab import Lab
 from command_line import Appbed
 from small_lab import write_small
@@ -186,6 +187,20 @@ def test_gc_removes_what_nobody_owns_and_nothing_else(
     assert [one.name for one in engine.instances()] == ["kept"]
     assert appbed("gc").out == "nothing to remove\n"
     assert appbed("gc", "--json").json == []
+
+
+def test_gc_goes_on_with_the_others_when_one_will_not_go(
+    appbed: Appbed, engine: FakeEngine, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boot, space, pid, started = process.me().split(":")
+    monkeypatch.setattr(process, "me", lambda: f"{boot}:{space}:{pid}:{int(started) - 1}")
+    Lab.up(small, engine, name="first")
+    Lab.up(small, engine, name="second")
+    engine.fail("down", EngineError("first: first_core would not go"))
+    done = appbed("gc")
+    assert (done.status, done.out) == (3, "removed second (6 objects): the command that brought it up is gone\n")
+    assert "first_core would not go" in done.err
+    assert [one.name for one in engine.instances()] == ["first"]
 
 
 # ---- links and captures

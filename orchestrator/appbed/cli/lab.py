@@ -15,7 +15,7 @@ import typer
 from appbed import lease, places
 from appbed.cli.app import Foreign, Json, Name, app, attached, open_engine
 from appbed.cli.show import out, print_json, spinner, table
-from appbed.errors import InputError
+from appbed.errors import EngineError, InputError
 
 PANEL = "The lab"
 Host = Annotated[str, typer.Argument(help="a host of the lab, or its agent (see `appbed ps`)")]
@@ -167,10 +167,17 @@ def gc(
     found = leftovers.find(engine)
     if as_json:
         print_json([asdict(leftover) for leftover in found])
+    stayed: list[EngineError] = []
     for leftover in found:
-        if not dry_run:
-            leftovers.remove(engine, leftover)
+        try:
+            if not dry_run:
+                leftovers.remove(engine, leftover)
+        except EngineError as error:  # the others shall go all the same
+            stayed.append(error)
+            continue
         if not as_json:
             out.print(f"{'would remove' if dry_run else 'removed'} {leftover}")
     if not found and not as_json:
         out.print("nothing to remove")
+    if stayed:
+        raise stayed[0]

@@ -202,13 +202,16 @@ class DockerEngine:
                 networks = self._client.networks.list(filters=label)
                 removed += sum(pool.map(lambda network: removed_by(network.remove), networks))
             removed += sum(removed_by(volume.remove) for volume in self._client.volumes.list(filters=label))
-            left = [one.name for one in (*self._of(name), *self._client.networks.list(filters=label))]
+            containers = [one.name for one in self._of(name)]
+            left = [*containers, *(one.name for one in self._client.networks.list(filters=label))]
             if not left:
                 return removed
             if time.monotonic() > deadline:
+                # An engine short of time can count an endpoint for ever whose container is long gone.
+                remedy = "see `docker ps -a`" if containers else "no container is in it any more: restart the engine"
                 raise EngineError(
                     f"{name}: {', '.join(left[:5])} would not go within {_DOWN_S:.0f} s",
-                    remedy="see `docker ps -a`, then `appbed gc`",
+                    remedy=f"{remedy}, then `appbed gc`",
                 )
             threading.Event().wait(0.1)  # the engine lets go of a container's network some moments after the container
 
