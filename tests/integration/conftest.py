@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from appbed import places
 from appbed.engine.docker import DockerEngine
+from appbed.errors import AppbedError
 from appbed.lab import Lab
 
 TOPOLOGIES = Path(__file__).parents[1] / "topologies"
@@ -64,11 +66,14 @@ def devices() -> set[str]:
     return {path.name for path in Path("/sys/class/net").iterdir() if path.name.startswith("ab") and "x" in path.name}
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """A failed test shows the end of the agent's log."""
-    outcome = yield
-    report = outcome.get_result()  # type: ignore[attr-defined]
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows the end of the agent's log, if its lab is still up."""
+    report = yield
     lab = getattr(item, "funcargs", {}).get("pair") or getattr(item, "funcargs", {}).get("internet")
     if report.failed and isinstance(lab, Lab):
-        report.sections.append(("agent", lab.engine.logs(lab.name, lab.topology.agent, tail=40)))
+        with contextlib.suppress(AppbedError):
+            report.sections.append(("agent", lab.engine.logs(lab.name, lab.topology.agent, tail=40)))
+    return report
