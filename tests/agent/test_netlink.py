@@ -226,6 +226,17 @@ def test_a_quiet_interface_gives_itself_no_address(namespace: Namespace, link: N
 
 
 @pytest.mark.root
+def test_an_address_an_interface_gave_itself_before_is_taken_away(namespace: Namespace, link: Netlink) -> None:
+    """The engine brings interfaces up before the agent sees them."""
+    for name in ("eth0", "port0"):
+        link.set_link(interface(link, name).index, up=True)
+    assert "inet6 fe80" in namespace.run("ip address show port0")
+    link.quiet_ipv6(interface(link, "port0").index)
+    assert "inet6" not in namespace.run("ip address show port0")
+    assert "inet6 fe80" in namespace.run("ip address show eth0")
+
+
+@pytest.mark.root
 def test_an_interface_that_appears_is_told(namespace: Namespace) -> None:
     with namespace.within(netlink.link_events) as events:
         assert not select.select([events], [], [], 0)[0]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 _NEWLINK, _GETLINK, _SETLINK, _NEWADDR, _GETADDR, _NEWROUTE, _DELROUTE, _GETROUTE = 16, 18, 19, 20, 22, 24, 25, 26
-_NEWNEIGH = 28
+_DELADDR, _NEWNEIGH = 21, 28
 _REQUEST, _ACK, _DUMP, _EXCL, _CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
 _REPLACE = 0x100
 _ERROR, _DONE = 2, 3
@@ -132,9 +132,14 @@ class Netlink:
         self._change(_SETLINK, 0, struct.pack("=BxHiII", 0, 0, index, 0, 0) + spec)
 
     def quiet_ipv6(self, index: int) -> None:
-        """No link-local address on this interface (addrgenmode none), so the kernel sends nothing of its own through it."""
+        """No link-local address on this interface, so the kernel sends nothing of its own through it: none is made from now on
+        (addrgenmode none), and one that was made before is taken away, or it would go on soliciting routers."""
         spec = _attribute(_IFLA_AF_SPEC, _attribute(socket.AF_INET6, _attribute(8, b"\1")))
         self._change(_NEWLINK, 0, struct.pack("=BxHiII", 0, 0, index, 0, 0) + spec, ignore=errno.EAFNOSUPPORT)
+        for body in list(self._dump(_GETADDR, struct.pack("=BBBBI", socket.AF_INET6, 0, 0, 0, 0))):
+            family, _, _, _, owner = struct.unpack_from("=BBBBI", body)
+            if (family, owner) == (socket.AF_INET6, index):
+                self._change(_DELADDR, 0, body, ignore=errno.EADDRNOTAVAIL)
 
     def _change(self, kind: int, flags: int, body: bytes, *, ignore: int = 0) -> None:
         self._send(kind, _REQUEST | _ACK | flags, body)
