@@ -161,12 +161,10 @@ class Load:
                     return None
         return line
 
-    def _still_open(self, line: Connection, answer: Answer) -> Connection | None:
-        if answer.persistent:
-            return line
-        line.wait_for_close()
-        line.close()
-        return None
+    @staticmethod
+    def _still_open(line: Connection, answer: Answer) -> Connection | None:
+        """One the server said it closes is put aside: nobody waits for that while there is more to fetch."""
+        return line if answer.persistent else None
 
     # ---- requests and connections
 

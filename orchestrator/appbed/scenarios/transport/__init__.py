@@ -1,0 +1,1 @@
+"""Scenarios of principles and transport services (2.1)."""
