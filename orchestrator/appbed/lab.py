@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +29,7 @@ from appbed.links import Link, held, plan
 from appbed.topology import Topology
 
 READY_S = 60.0
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+_CANNOT_SAY = (69, 126, 127)  # EX_UNAVAILABLE, and no such command (docker exec says both)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,15 +246,18 @@ class Lab:
     def reset(self, *hosts: str) -> None:
         """Servers forget what they were told (`/appbed/reset` of their role): `hosts`, or all that are no routers."""
         names = hosts or tuple(name for name, host in self.topology.hosts.items() if not host.role.router)
+        local = [name for name in names if self.topology.host(name).role.name == "resolver"]
+        others = [name for name in names if name not in local]
         with ThreadPoolExecutor(6) as pool:
-            list(pool.map(lambda host: self.exec(host, "/appbed/reset"), names))
+            for some in (others, local):  # a server that starts again asks for names
+                list(pool.map(lambda host: self.exec(host, "/appbed/reset"), some))
 
-    def remembered(self) -> dict[str, list[str]]:
-        """What hosts still know of what was done (`/appbed/remembers` of their role); a host whose role cannot say is left out."""
+    def remembered(self) -> dict[str, Completed]:
+        """What hosts say they still know of what was done (`/appbed/remembers` of their role); those that cannot say are left out."""
         names = [name for name, host in self.topology.hosts.items() if not host.role.router]
         with ThreadPoolExecutor(6) as pool:
             said = pool.map(lambda host: self.exec(host, "/appbed/remembers", check=False), names)
-            return {host: done.stdout.splitlines() for host, done in zip(names, said, strict=True) if not done.status}
+            return {host: done for host, done in zip(names, said, strict=True) if done.status not in _CANNOT_SAY}
 
     def reset_links(self) -> None:
         """Every link goes back to what the topology declares."""

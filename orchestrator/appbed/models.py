@@ -19,6 +19,12 @@ def dns_time_s(round_trips_s: list[float]) -> float:
     return sum(round_trips_s)
 
 
+def ttl_hit_rate(requests_per_s: float, ttl_s: float) -> float:
+    """Share of Poisson requests that a cache with a time to live answers itself: lT/(1 + lT); of each miss and the requests
+    of the T seconds after it, all but the miss are hits (Jung, Berger and Balakrishnan, Modeling TTL-based Internet caches, 2003)."""
+    return requests_per_s * ttl_s / (1 + requests_per_s * ttl_s)
+
+
 def wire_time_s(size_bytes: int, rate_bit: float | None) -> float:
     """Time to push `size_bytes` of layer-2 frame onto a link of `rate_bit` bit/s; 0 without a rate."""
     return 8 * size_bytes / rate_bit if rate_bit else 0.0

@@ -185,6 +185,23 @@ def test_what_a_closed_connection_left_unanswered_is_asked_again() -> None:
         assert origin.connections == 2
 
 
+@pytest.mark.parametrize("mode", ["persistent", "pipelined"])
+def test_a_server_that_closes_later_than_it_said_costs_the_page_no_time(mode: str) -> None:
+    def serve(line: socket.socket) -> None:
+        head = line.recv(65_536)
+        body = HTML if head.startswith(b"GET / ") else b"x"
+        line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+        time.sleep(0.8)
+
+    with listening(serve) as where:
+        report = load(where, "--mode", mode, "--deadline", "10")
+    assert report["complete"], report["because"]
+    last_s = max(each["done_s"] for each in report["objects"])
+    assert last_s - report["objects"][0]["asked_s"] < 0.8, "four connections, and not one of them was waited for"
+    assert len(report["connections_opened"]) == 4
+    assert {each["closed_by"] for each in report["connections_opened"]} == {"server"}
+
+
 def test_through_a_proxy_the_whole_url_is_asked_for() -> None:
     origin = Origin()
     with listening(origin.serve) as where:

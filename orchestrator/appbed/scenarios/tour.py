@@ -7,6 +7,7 @@ from typing import Any
 from appbed.evidence import Evidence, Recorder
 from appbed.lab import Lab
 from appbed.scenario import Conditions, Scenario
+from appbed.scenarios.dns_parts.hierarchy import ACCESS
 from appbed.scenarios.tour_parts import mail, registration, swarm, web
 from appbed.verdict import Verdict, judged
 
@@ -35,7 +36,7 @@ SCENARIO = Scenario(
     run=run,
     check=check,
     claims=("D6", "W1", "W11", "W13", "M1", "M6", "D14", "P4"),
-    links={web.ACCESS: {"delay": "30ms", "loss": "1%", "rate": "10mbit"}},
+    links={ACCESS: {"delay": "30ms", "loss": "1%", "rate": "10mbit"}},
     capture=(
         "client",
         "client-2",

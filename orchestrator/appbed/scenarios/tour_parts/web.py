@@ -13,30 +13,27 @@ from statistics import median
 from typing import Any
 
 from appbed import impairment, models
-from appbed.analysis import DnsTransaction, HttpExchange, Passage
+from appbed.analysis import HttpExchange, Passage
 from appbed.evidence import Evidence, Recorder, within
 from appbed.lab import Lab
+from appbed.scenarios.dns_parts.hierarchy import ACCESS, REPLICAS, SITE, round_trip_s
+from appbed.scenarios.dns_parts.walk import walk
 from appbed.verdict import Finding, Outcome, finding, timed
 
-SITE, ACCESS, REPLICAS = "www.someschool.edu", "gateway@access", ("www-1", "www-2", "www-3")
 CHANGED, CHANGED_AT = "/img/03.jpg", "Mon, 01 Jan 2024 00:00:00 GMT"
 OBJECTS = 10
 SERVERS = 3  # on the way from the root down
-# A query and its reply, padded to the same size for the estimate: what they take on a 10 Mbit/s link is a tenth of a millisecond.
-_DNS_BYTES = 120
 _REVALIDATE = ("-H", "Cache-Control: max-age=0")
 
 
 def predict(conditions: Mapping[str, Any]) -> dict[str, Any]:
     """Counts are exact; the resolution takes the access link's round trip three times."""
+    access_s = round_trip_s(conditions["links"][ACCESS])
     link = impairment.resolve("access", conditions["links"][ACCESS])
-    round_trip_s = sum(
-        side.delay_ms / 1000 + models.wire_time_s(_DNS_BYTES, side.rate_bit) for side in (link.up, link.down)
-    )
     return {
         "dns_messages": models.dns_messages(SERVERS),
         "dns_servers": ["root", "edu", "someschool.edu"],
-        "dns_s": models.dns_time_s([round_trip_s] * SERVERS),
+        "dns_s": models.dns_time_s([access_s] * SERVERS),
         "replicas": len(REPLICAS),
         "requests": 1 + OBJECTS,
         "access_delay_ms": {"up": link.up.delay_ms, "down": link.down.delay_ms},
@@ -105,7 +102,7 @@ def _digests(lab: Lab, paths: list[str]) -> dict[str, str]:
 
 def check(evidence: Evidence, expected: dict[str, Any]) -> Iterator[Finding]:
     yield from _link(evidence, expected)
-    yield from _resolution(evidence, expected, evidence.window("resolve"))
+    yield from _resolution(evidence, expected)
     yield from _page(evidence, expected, "cold", evidence.window("cold"), expected["cold_at_origin"])
     yield from _page(evidence, expected, "warm", evidence.window("warm"), expected["warm_at_origin"])
     yield from _revalidation(evidence, expected, evidence.window("revalidate"))
@@ -138,38 +135,18 @@ def _link(evidence: Evidence, expected: dict[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _resolution(evidence: Evidence, expected: dict[str, Any], window: tuple[float, float]) -> Iterator[Finding]:
-    local, client = evidence.address("dns"), evidence.address("client")
-    transactions: list[DnsTransaction] = within(evidence.capture.dns("host:dns"), window)
-    answered = [each for each in transactions if each.responses]
-    # A query lost on the way is sent again, perhaps to the other root server: the walk is the queries that were answered.
-    repeated = sum(each.retransmissions for each in transactions) + len(transactions) - len(answered)
-    again = f" (and {repeated} sent again)" if repeated else ""
-    yield finding(
-        f"{SITE}: messages",
-        expected["dns_messages"],
-        f"{2 * len(answered)}{again}",
-        2 * len(answered) == expected["dns_messages"],
-    )
-
-    zones = {"root": ("root-a", "root-b"), "edu": ("tld-edu",), "someschool.edu": ("ns-school",)}
-    by_address = {evidence.address(host): zone for zone, hosts in zones.items() for host in hosts}
-    walk = [by_address.get(each.server.host, each.server.host) for each in answered if each.client.host == local]
-    yield finding(
-        "asked by the local server",
-        ", ".join(expected["dns_servers"]),
-        ", ".join(walk),
-        walk == expected["dns_servers"],
-    )
-
-    asked = next((each for each in answered if each.client.host == client), None)
-    addresses = (
-        {record.value for record in asked.response.answer if record.type == "A"} if asked and asked.response else set()
-    )
+def _resolution(evidence: Evidence, expected: dict[str, Any]) -> Iterator[Finding]:
+    seen = walk(evidence, "resolve")
+    again = f" (and {seen.again} sent again)" if seen.again else ""
+    wanted = expected["dns_messages"]
+    yield finding(f"{SITE}: messages", wanted, f"{seen.messages}{again}", seen.messages == wanted)
+    servers = expected["dns_servers"]
+    yield finding("asked by the local server", ", ".join(servers), ", ".join(seen.zones), list(seen.zones) == servers)
+    addresses = seen.addresses()
     replicas = {evidence.address(host) for host in REPLICAS}
     yield finding("addresses in the answer", expected["replicas"], len(addresses), addresses == replicas)
-    if asked is not None and asked.duration_s is not None:
-        yield _resolution_time(expected["dns_s"], asked.duration_s, repeated, evidence.conditions["processor_busy"])
+    if seen.duration_s is not None:
+        yield _resolution_time(expected["dns_s"], seen.duration_s, seen.again, evidence.conditions["processor_busy"])
 
 
 def _resolution_time(predicted_s: float, measured_s: float, repeated: int, busy: float) -> Finding:

@@ -1,0 +1,1 @@
+"""Scenarios of the Domain Name System (2.4)."""
