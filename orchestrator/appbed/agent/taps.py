@@ -3,6 +3,7 @@ recvmsg(2) for each takes seven. Nothing is dissected."""
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import mmap
 import socket
@@ -21,6 +22,7 @@ _BLOCK_BYTES = 128 << 10  # the longest IP packet fits
 _RETIRE_MS = 100  # a block that is not full is handed over after this time
 _ALL_RINGS_BYTES, _LARGEST_RING_BYTES, _SMALLEST_RING_BYTES = 256 << 20, 64 << 20, 4 << 20
 _KERNEL, _USER = 0, 1
+_BPF_RET = 0x06
 _VLAN_VALID, _VLAN_TPID_VALID = 1 << 4, 1 << 6
 _BLOCK = struct.Struct("=8xIII")  # tpacket_block_desc: status, frames, where the first is
 _FRAME = struct.Struct(
@@ -57,15 +59,16 @@ class Tap:
         self._socket.close()
 
     def still(self) -> None:
-        """Nothing more comes in; what came can be taken."""
-        if not self.gone:
-            self._socket.bind((self._interface, 0))
+        """Nothing more comes in; what came can be taken. A filter that takes nothing: bind(2) to protocol 0 changes nothing."""
+        nothing = ctypes.create_string_buffer(struct.pack("=HBBI", _BPF_RET, 0, 0, 0))
+        program = struct.pack("@HP", 1, ctypes.addressof(nothing))  # sock_fprog
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
     @property
     def empty(self) -> bool:
-        """Whether all that came was taken."""
-        status, frames, _ = _BLOCK.unpack_from(self._ring, self._block * _BLOCK_BYTES)
-        return not status & _USER and not frames
+        """Whether all that came was taken, by the kernel's count."""
+        counts = self.counts()
+        return counts.delivered >= counts.received - counts.dropped
 
     @property
     def gone(self) -> bool:
