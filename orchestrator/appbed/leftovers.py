@@ -1,4 +1,4 @@
-"""What a killed command left: instances whose owner is gone, halves of instances, devices of agents that are no more."""
+"""What a killed command left: instances whose owner is gone, and halves of instances."""
 
 from __future__ import annotations
 

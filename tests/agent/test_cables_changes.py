@@ -144,5 +144,25 @@ def test_a_seed_draws_the_same_again_or_is_said_to_be_unused(wire: Wire) -> None
     assert (losses[0] == losses[1]) is ("seed" not in wire.cables.unused)
 
 
+@pytest.mark.parametrize("orderly", [True, False])
+def test_what_an_earlier_agent_left_is_taken_away_from_a_clean_port(wire: Wire, orderly: bool) -> None:
+    """One that ended in order has taken its devices away, and cut the link; one that was killed has not."""
+    if wire.cables.kind != "netem":
+        pytest.skip("what the relay makes goes with its process")
+    before = devices(), qdiscs()
+    earlier = netem.NetemCables()
+    earlier.plug(wire.near.port, both(Impairment(delay_ms=500)))
+    assert in_time(lambda: min(delays_ms(wire, 5)), 500 - ROUNDING_MS, 600)
+    if orderly:
+        earlier.leave()
+        assert devices() == before[0]
+        with wire.far.ear() as ear:
+            wire.near.send(*range(20))
+            assert ours(ear.listen(quiet_s=QUIET_S)) == []
+    wire.cables.clean(wire.near.port)
+    assert (devices(), qdiscs()) == before
+    assert in_time(lambda: max(delays_ms(wire, 5)), 0, 250)
+
+
 def devices() -> set[str]:
     return {name for _, name in socket.if_nameindex()}

@@ -183,6 +183,26 @@ def test_every_frame_is_in_one_counter(cables: RelayCables) -> None:
     assert up["duplicated"] > 0
 
 
+def test_a_cable_that_is_not_there_is_an_answer_and_the_relay_goes_on(cables: RelayCables) -> None:
+    cable = plugged(cables)
+    with pytest.raises(OSError, match="no cable 'b' is plugged in"):
+        cables.set({"a": Link(Impairment(loss_pct=100), CLEAN), "b": Link()})
+    with pytest.raises(OSError, match="no cable 'b' is plugged in"):
+        cables.unplug(Port("b", "b", 0, "b", 0), gone=True)
+    cable.host.send(b"frame")
+    assert heard(cable.bridge) == b"frame", "all or none"
+
+
+def test_a_cable_of_the_same_name_takes_the_place_of_the_one_before(cables: RelayCables) -> None:
+    old = plugged(cables, up=Impairment(delay_ms=60_000))
+    old.host.send(b"old")
+    wait_for(cables, "a", "frames_in", 1)
+    new = plugged(cables)
+    assert old.bridge.recv(1) == b"", "the old one is closed"
+    new.host.send(b"new")
+    assert heard(new.bridge) == b"new"
+
+
 def wait_for(cables: RelayCables, name: str, counter: str, count: int) -> None:
     deadline = time.monotonic() + WAIT_S
     while cables.counters()[name]["up"][counter] < count:

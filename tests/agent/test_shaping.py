@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +40,9 @@ class Cables:
     def plug(self, port: Port, link: Link) -> None:
         self.set({port.name: link})
 
+    def clean(self, port: Port) -> None:
+        pass
+
     def set(self, links: Mapping[str, Link]) -> None:
         for name, link in links.items():  # one after the other, as tc does it
             if name in self.gone:
@@ -46,6 +51,9 @@ class Cables:
 
     def unplug(self, port: Port, *, gone: bool) -> None:
         self.now.pop(port.name, None)
+
+    def leave(self) -> None:
+        pass
 
     def counters(self) -> Mapping[str, Any]:
         return {}
@@ -227,3 +235,60 @@ def test_events_and_the_last_sign_of_life_outlive_the_agent(agent: Agent, tmp_pa
     assert [event["event"] for event in after.memory.events] == ["hold", "links"]
     assert after.memory.last_alive is not None
     assert abs(after.memory.last_alive - time.time()) < 60
+
+
+def test_what_failed_is_tried_again_by_itself_and_said_once(agent: Agent) -> None:
+    name = hold(agent, "cut", steps=over(SERVER, state="down"))
+    agent.cables.gone.add(SERVER)
+    agent.shaping.release([name])
+    said = len(agent.memory.events)
+    due = agent.shaping.tick()
+    assert due is not None
+    assert time.monotonic() < due < time.monotonic() + 5
+    assert len(agent.memory.events) == said
+    agent.cables.gone.clear()
+    assert agent.shaping.tick() is None
+    assert agent.set()[SERVER] == "clean"
+    assert agent.events("links")[-1]["links"] == {SERVER: "clean"}
+
+
+def test_a_reset_tries_again_what_failed_and_another_change_does_not(agent: Agent) -> None:
+    name = hold(agent, "cut", steps=over(SERVER, state="down"))
+    agent.cables.gone.add(SERVER)
+    agent.shaping.release([name])
+    agent.shaping.change({CLIENT: {"delay": "5ms"}}, "now")
+    (line,) = agent.shaping.change({SERVER: {}}, "declared")
+    assert "Cannot find device" in line["failed"]
+    agent.cables.gone.clear()
+    (line,) = agent.shaping.change({SERVER: {}}, "declared")
+    assert line["failed"] is None
+    assert agent.set()[SERVER] == "clean"
+
+
+def test_on_a_full_disk_nothing_begins_and_everything_ends(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = hold(agent, steps=over(delay="9ms"))
+    before = dict(agent.set())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", _full)
+        with pytest.raises(AgentError, match="No space left on device; nothing was changed"):
+            agent.shaping.change({GATEWAY: {"loss": "3%"}}, "now")
+        with pytest.raises(AgentError, match="nothing was changed"):
+            hold(agent, steps=over(SERVER, loss="1%"))
+        assert agent.set() == before
+        agent.shaping.release([name])
+        assert agent.set()[CLIENT] == "clean"
+        assert agent.shaping.tick() is not None
+    assert len(agent.memory.state["desired"]["holds"]) == 1
+    assert agent.shaping.tick() is None
+    assert agent.memory.state["desired"]["holds"] == []
+
+
+def _full(*_: object, **__: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_could_not_be_done_is_not_kept(agent: Agent, tmp_path: Path) -> None:
+    agent.cables.gone.add(SERVER)
+    with pytest.raises(AgentError):
+        agent.shaping.change({SERVER: {"delay": "5ms"}}, "now")
+    assert again(agent, tmp_path).set()[SERVER] == "clean"

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from appbed.agent import netem
 from appbed.engine.docker import DockerEngine
 from appbed.lab import Lab
+from needed import need_netem
 
-from .conftest import TOPOLOGIES, objects_of
+from .conftest import TOPOLOGIES, devices, objects_of
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 BRINGUP_S = 300  # a hundred times what it takes on a real machine
@@ -20,12 +20,13 @@ BRINGUP_S = 300  # a hundred times what it takes on a real machine
 
 @pytest.fixture(scope="module")
 def lab(engine: DockerEngine) -> Iterator[Lab]:
-    if not netem.available():
-        pytest.skip("this kernel has no netem; `make test-netem` runs it in user-mode Linux")
+    need_netem()
     name = f"test-netem-{os.getpid()}"
+    before = devices()
     with Lab.up(TOPOLOGIES / "pair.yaml", engine, name=name, links="netem", timeout_s=BRINGUP_S) as lab:
         yield lab
     assert objects_of(name) == []
+    assert devices() <= before
 
 
 def round_trips_ms(lab: Lab) -> list[float]:

@@ -28,11 +28,17 @@ class Cables(Protocol):
 
     def plug(self, port: Port, link: Link) -> None: ...
 
+    def clean(self, port: Port) -> None:
+        """Takes away what an agent that was killed left at a port that is to have no cable."""
+
     def set(self, links: Mapping[str, Link]) -> None:
         """New settings for plugged ports, by device name, frames inside keep their times."""
 
     def unplug(self, port: Port, *, gone: bool) -> None:
         """Back to a plain bridge port; `gone` when the host's interface no longer exists."""
+
+    def leave(self) -> None:
+        """At the agent's orderly end: takes away what would stay on the machine. A link that had a cable is cut then."""
 
     def counters(self) -> Mapping[str, Any]:
         """By device name and direction: frames in, out, and dropped by cause."""

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -42,10 +43,11 @@ class Control:
         self._measures = measures
         self._backend = measures.backend
         self._started = time.time()
+        self._looking = asyncio.Lock()  # one look at a time: an older one would take what is new for gone
 
     async def begin(self) -> None:
         """The first look, before anybody may ask: hosts that were there all the time while the agent was not are wired again."""
-        await self._hosts.reconcile()
+        await self._look()
         if since := self._memory.last_alive:
             self._memory.note("outage", since=round(since, 3), seconds=round(time.time() - since, 3))
 
@@ -55,10 +57,14 @@ class Control:
             stirred = asyncio.Event()
             asyncio.get_running_loop().add_reader(events, _drain, events, stirred)
             while True:
-                complete = await self._hosts.reconcile()
+                complete = await self._look()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stirred.wait(), _IDLE_S if complete else _COMING_UP_S)
                 stirred.clear()
+
+    async def _look(self) -> bool:
+        async with self._looking:
+            return await self._hosts.reconcile()
 
     async def keep_time(self) -> None:
         """Wakes for every planned moment: the agent's own clock, whatever becomes of those who planned."""
@@ -83,6 +89,7 @@ class Control:
         """AppbedError when the request is refused; `stream` names the one it came over."""
         match request.get("op"):
             case "status":
+                await self._look()  # a host that was just started again is not taken for the one it was
                 yield self._status()
             case "wait":
                 async for line in self._wait(float(request["seconds"])):
@@ -192,6 +199,7 @@ async def _serve(topology: Topology, instance: str, door: Door, cables: Cables) 
     hosts = Hosts(topology, instance, door, cables, memory)
     control = Control(hosts, Shaping(hosts, memory), memory, Captures(door), Measures(hosts, door, cables.kind))
     numbers = itertools.count(1)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _leave, cables)
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         stream = f"stream {next(numbers)}"
@@ -213,6 +221,15 @@ async def _serve(topology: Topology, instance: str, door: Door, cables: Cables) 
     async with server, asyncio.TaskGroup() as tasks:
         for work in (control.watch(), control.keep_time(), control.keep_watch()):
             tasks.create_task(work)
+
+
+def _leave(cables: Cables) -> None:
+    """The engine stops the container: all else dies with its processes."""
+    try:
+        cables.leave()
+    finally:
+        sys.stdout.flush()
+        os._exit(0)
 
 
 async def _answers(control: Control, line: bytes, stream: str) -> AsyncIterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 import zlib
@@ -54,7 +55,7 @@ class Hosts:
         self._cables = cables
         self._prefix = f"ab{zlib.crc32(instance.encode()) & 0xFFFFFF:06x}"
         self._reasons: dict[int, str] = {}
-        self._failed: dict[str, str] = {}
+        self.failed: dict[str, str] = {}  # links that are not as wanted, and why
 
     # ---- keeping hosts as declared
 
@@ -133,27 +134,32 @@ class Hosts:
 
     def _wire(self, running: Running, machine: Mapping[int, Interface]) -> None:
         """Finds the engine's side of each interface and plugs a cable in wherever the link is not clean; all or none."""
-        plugged: dict[str, Port] = {}
-        with Netlink() as netlink:
-            for attachment in running.host.attachments:
-                if attachment.network in running.ports:
-                    continue
-                port = self._port(attachment, running.interfaces[attachment.network], machine)
+        ports = {
+            at.network: self._port(at, running.interfaces[at.network], machine)
+            for at in running.host.attachments
+            if at.network not in running.ports
+        }
+        if self.bridges != self._memory.state.get("bridges"):
+            with contextlib.suppress(OSError):  # the next host's wiring tries again
+                self._memory.keep(bridges=self.bridges)
+        with Netlink() as netlink, contextlib.ExitStack() as undo:
+            for port in ports.values():
                 for index in (port.veth, port.bridge):
                     netlink.quiet_ipv6(index)  # the machine's own IPv6 chatter is no traffic of the lab
-                try:
-                    if not self.link(attachment).clean:
-                        self._cables.plug(port, self.link(attachment))
-                        plugged[attachment.network] = port
-                    elif not machine[port.veth].master:  # an earlier agent unplugged it
-                        netlink.set_link(port.veth, master=port.bridge)
-                except OSError:
-                    for each in plugged.values():
-                        self._cables.unplug(each, gone=False)
-                    raise
-        running.ports.update(plugged)
-        if self.bridges != self._memory.state.get("bridges"):
-            self._memory.keep(bridges=self.bridges)
+                if not self.wanted[port.attachment].clean:
+                    self._cables.plug(port, self.wanted[port.attachment])
+                    undo.callback(self._unplug, port)
+                    continue
+                self._cables.clean(port)
+                if not machine[port.veth].master:  # an earlier agent unplugged it
+                    netlink.set_link(port.veth, master=port.bridge)
+            undo.pop_all()
+        running.ports.update({net: port for net, port in ports.items() if not self.wanted[port.attachment].clean})
+
+    def _unplug(self, port: Port) -> None:
+        """One that cannot be unplugged, because its interface is going, does not keep the others plugged in."""
+        with contextlib.suppress(OSError):
+            self._cables.unplug(port, gone=False)
 
     def _port(self, attachment: Attachment, interface: Interface, machine: Mapping[int, Interface]) -> Port:
         veth = machine.get(interface.peer)
@@ -170,7 +176,7 @@ class Hosts:
     def _forget(self, name: str) -> None:
         running = self.running.pop(name)
         for attachment in running.host.attachments:
-            self._failed.pop(str(attachment), None)
+            self.failed.pop(str(attachment), None)
         if running.probing:
             running.probing.cancel()
         for port in running.ports.values():
@@ -215,8 +221,9 @@ class Hosts:
             try:
                 self._set({name: link})
             except (OSError, LookupError) as error:
-                self._failed[name] = str(error)
-                self.note("failed", link=name, why=str(error))
+                if self.failed.get(name) != str(error):  # it is tried again and again
+                    self.failed[name] = str(error)
+                    self.note("failed", link=name, why=str(error))
 
     def _set(self, links: Mapping[str, Link]) -> None:
         """A cable once plugged in stays: unplugging would interrupt the link."""
@@ -231,7 +238,7 @@ class Hosts:
         if plugged:
             self._cables.set(plugged)
         for name in links:
-            self._failed.pop(name, None)
+            self.failed.pop(name, None)
 
     def links(self) -> list[dict[str, Any]]:
         """Every attachment: declared, set, plugged, counted."""
@@ -249,7 +256,7 @@ class Hosts:
                 "cable": self._cables.kind if port else "bridge",
                 "counters": counters.get(port.name) if port else None,
                 "unused": [word for word in self._cables.unused if port and word in str(line["set"])],
-                "failed": self._failed.get(str(attachment)),
+                "failed": self.failed.get(str(attachment)),
             }
             shown.append(line)
         return shown

@@ -171,6 +171,12 @@ class NetemCables:
             raise
         self._plugged[port.name] = port, link
 
+    def clean(self, port: Port) -> None:
+        """Its device may have stayed where its host was made anew, and its qdiscs where somebody deleted the device."""
+        left = [qdisc for qdisc in self._tc.say() if qdisc.get("dev") == port.veth_name and _ours(qdisc)]
+        if left or port.name in (name for _, name in socket.if_nameindex()):
+            self.unplug(port, gone=False)
+
     def set(self, links: Mapping[str, Link]) -> None:
         """All or none; read back from the kernel."""
         before = {name: self._plugged[name] for name in links}
@@ -192,6 +198,12 @@ class NetemCables:
             _run("ip", "link", "del", port.name)
         self._tc.close()
 
+    def leave(self) -> None:
+        """The qdiscs go with the hosts' interfaces; until then the kernel drops what it would redirect to a device that is gone."""
+        for name in self._plugged:
+            with suppress(OSError):
+                _run("ip", "link", "del", name)
+
     def counters(self) -> Mapping[str, Any]:
         """As the relay counts; netem does not say how many frames it duplicated, corrupted or reordered."""
         shown = netems(self._tc.say())
@@ -209,6 +221,10 @@ class NetemCables:
                     options = shown.get(device, {}).get(stage.handle, {}).get("options", {})
                     for key, differs in _differences(stage.numbers(), seen(options)):
                         raise OSError(f"{port.attachment}: netem {stage.handle} of {device}: {key} is {differs}")
+
+
+def _ours(qdisc: Mapping[str, Any]) -> bool:
+    return qdisc["kind"] == "clsact" or qdisc.get("handle") == "ab:"
 
 
 def _lines(port: Port, link: Link) -> Iterable[str]:

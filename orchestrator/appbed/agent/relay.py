@@ -136,22 +136,26 @@ class Relay:
             answer = self._command(json.loads(data))
         except OSError as error:
             answer = {"error": f"{error.strerror or error}", "errno": error.errno}
+        except KeyError as error:  # the agent lives on an answer, and ends with this process
+            answer = {"error": f"no cable {error} is plugged in"}
         self._control.send(json.dumps(answer).encode())
         return True
 
     def _command(self, request: dict[str, Any]) -> dict[str, Any]:
         match request["op"]:
             case "plug":
+                if before := self._cables.pop(request["name"], None):  # of a host that was given up half-way
+                    self._unplug(before, request["veth"], request["bridge"])
                 cable = Cable(request, self._netlink)
                 self._cables[cable.name] = cable
                 self._ways |= cable.ways
                 for fd in cable.ways:
                     self._epoll.register(fd, select.EPOLLIN)
             case "set":
-                for name, settings in request["links"].items():
-                    link = link_of(settings)
-                    self._cables[name].up.set(link.up)
-                    self._cables[name].down.set(link.down)
+                links = [(self._cables[name], link_of(settings)) for name, settings in request["links"].items()]
+                for cable, link in links:
+                    cable.up.set(link.up)
+                    cable.down.set(link.down)
             case "unplug":
                 self._unplug(self._cables.pop(request["name"]), request["veth"], request["bridge"])
             case "counters":

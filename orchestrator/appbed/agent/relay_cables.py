@@ -31,11 +31,17 @@ class RelayCables:
             link=link.settings(),
         )
 
+    def clean(self, port: Port) -> None:
+        """Nothing: a TAP goes with its process."""
+
     def set(self, links: Mapping[str, Link]) -> None:
         self._ask(op="set", links={name: link.settings() for name, link in links.items()})
 
     def unplug(self, port: Port, *, gone: bool) -> None:
         self._ask(op="unplug", name=port.name, veth=0 if gone else port.veth, bridge=port.bridge)
+
+    def leave(self) -> None:
+        """Nothing: see `clean`."""
 
     def counters(self) -> Mapping[str, Any]:
         return self._ask(op="counters")

@@ -18,6 +18,7 @@ from appbed.agent.hosts import Hosts
 from appbed.agent.memory import Memory
 from appbed.errors import AgentError
 
+_AGAIN_S = 1.0  # until what failed is tried again
 _LOST_WITH_US = "its holder's stream broke when the agent ended"
 
 
@@ -29,6 +30,7 @@ class Shaping:
         self._hosts, self._memory = hosts, memory
         self._desired = Desired(hosts.topology)
         self._due: float | None = None
+        self._unkept = False  # the disk did not take what is desired
         now = time.monotonic()
         if kept := memory.state.get("desired"):
             before = self._desired.restored(kept)
@@ -53,7 +55,7 @@ class Shaping:
         now = time.monotonic()
         desired = self._desired.change(changes, base, now)
         ended = [hold for name, hold in self._desired.holds.items() if name not in desired.holds]
-        self._become(desired, now, by=["request"], whole=not back)
+        self._become(desired, now, by=["request"], whole=not back, again=names)
         self._say_released(ended, "the link was reset")
         return self.lines(names)
 
@@ -69,7 +71,7 @@ class Shaping:
         over = list(hold.links)
         self._memory.note("hold", hold=str(hold), targets=list(hold.targets), over=over, seconds=_seconds(hold, now))
         try:
-            self._become(desired, now, by=[str(hold)])
+            self._become(desired, now, by=[str(hold)], again=hold.links)
         except AgentError as error:
             self._memory.note("release", hold=str(hold), why=f"could not begin: {error.message}")
             raise
@@ -99,16 +101,18 @@ class Shaping:
     # ---- by itself
 
     def tick(self) -> float | None:
-        """Does what is due; the next moment something will be, on the monotonic clock."""
+        """Does what is due, and again what failed; the next moment something will be, on the monotonic clock."""
         now = time.monotonic()
         late_ms = None if self._due is None or self._due > now else round((now - self._due) * 1000, 1)
         desired = self._desired.standing(now)
         over = [hold for name, hold in self._desired.holds.items() if name not in desired.holds]
-        self._become(desired, now, whole=False, late_ms=late_ms)
+        self._become(desired, now, whole=False, late_ms=late_ms, again=list(self._hosts.failed))
         self._say_released([hold for hold in over if hold.over(now)], "its time is over")
         self._say_released([hold for hold in over if not hold.over(now)], "it means nothing on what is left")
         self._due = self._desired.next_change(now)
-        return self._due
+        if not (self._hosts.failed or self._unkept):
+            return self._due
+        return now + _AGAIN_S if self._due is None else min(self._due, now + _AGAIN_S)
 
     def look_after_holders(self) -> None:
         """Ends what holders left behind. A host fault stays: only the engine can mend it, and `fault show` says so."""
@@ -124,20 +128,46 @@ class Shaping:
             self.release([hold.name for hold in left if hold.steps], "its holder's stream ended")
 
     def _become(
-        self, desired: Desired, now: float, *, by: Iterable[str] = (), whole: bool = True, late_ms: float | None = None
+        self,
+        desired: Desired,
+        now: float,
+        *,
+        by: Iterable[str] = (),
+        whole: bool = True,
+        late_ms: float | None = None,
+        again: Iterable[str] = (),
     ) -> None:
-        """`by` names who wanted it; else it is the plans of the holds on these links."""
-        wanted = desired.links(now)
-        changed = {name: link for name, link in wanted.items() if link != self._hosts.wanted[name]}
+        """`by` names who wanted it; else it is the plans of the holds on these links. `again`: also where it failed before."""
+        wanted, before = desired.links(now), dict(self._hosts.wanted)
+        failed = set(again) & set(self._hosts.failed)
+        changed = {name: link for name, link in wanted.items() if link != before[name] or name in failed}
+        if desired != self._desired or self._unkept:
+            self._keep(desired, whole=whole)
         if changed:
-            self._hosts.apply(changed, whole=whole)
-            links = {name: str(link) for name, link in changed.items()}
+            try:
+                self._hosts.apply(changed, whole=whole)
+            except AgentError:
+                self._keep(self._desired, whole=False)
+                self.moved.set()  # what could not be put back is tried again
+                raise
+        done = [name for name in changed if name not in failed or name not in self._hosts.failed]
+        if done:
+            links = {name: str(changed[name]) for name in done}
             late = {} if late_ms is None else {"late_ms": late_ms}
-            self._memory.note("links", links=links, by=list(by) or [*map(str, self._desired.on(changed))], **late)
+            self._memory.note("links", links=links, by=list(by) or [*map(str, self._desired.on(done))], **late)
         if desired != self._desired:
             self._desired = desired
-            self._memory.keep(desired=desired.plain())
             self.moved.set()
+
+    def _keep(self, desired: Desired, *, whole: bool) -> None:
+        """Before it is done: what is asked for outlives the agent or is refused. What ends, ends also on a full disk."""
+        try:
+            self._memory.keep(desired=desired.plain())
+            self._unkept = False
+        except OSError as error:
+            if whole:
+                raise AgentError(f"cannot be kept: {error}; nothing was changed", remedy="free some space") from None
+            self._unkept = True
 
     def _say_released(self, ended: Iterable[Hold], why: str) -> None:
         for hold in ended:

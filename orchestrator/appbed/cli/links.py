@@ -9,6 +9,7 @@ import typer
 
 from appbed.cli.app import Json, Name, attached, link_app
 from appbed.cli.show import print_json, table, words
+from appbed.errors import AgentError
 
 _DROPPED = ("lost", "overflowed", "down", "refused")
 
@@ -46,7 +47,9 @@ def link_set(
     from appbed.links import read_settings
 
     with attached(name) as lab:
-        _show_links([lab.link(attachment).change(lasting=lasting, **read_settings(settings))], as_json)
+        lines = [lab.link(attachment).change(lasting=lasting, **read_settings(settings))]
+    _show_links(lines, as_json)
+    _refuse_failed(lines)
 
 
 @link_app.command("schedule")
@@ -74,7 +77,17 @@ def link_reset(
     with attached(name) as lab:
         names = [lab.link(each).name for each in attachment or map(str, lab.topology.attachments())]
         lab.change_links({each: {} for each in names}, base="declared")
-        _show_links([line for line in lab.links() if line["attachment"] in names], as_json)
+        lines = [line for line in lab.links() if line["attachment"] in names]
+    _show_links(lines, as_json)
+    _refuse_failed(lines)
+
+
+def _refuse_failed(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Shown as set is what should be; where the cable does not do it, the command has not done it."""
+    failed = [line for line in lines if line.get("failed")]
+    if failed:
+        links = ", ".join(line["attachment"] for line in failed)
+        raise AgentError(f"{links}: {failed[0]['failed']}", remedy="the agent tries again: see `appbed link show`")
 
 
 def _show_links(lines: Sequence[Mapping[str, Any]], as_json: bool) -> None:
@@ -92,5 +105,6 @@ def _row(line: Mapping[str, Any], direction: str) -> tuple[str, ...]:
     dropped = str(sum(counted.get(cause, 0) for cause in _DROPPED)) if counted else ""
     carried = str(counted.get("frames_out", ""))
     held = ", ".join(line["holds"]) if direction == "up" else ""
-    shown = (words(line["declared"][direction]), words(line["set"][direction]))
+    mark = " (failed)" if line.get("failed") else ""
+    shown = (words(line["declared"][direction]), words(line["set"][direction]) + mark)
     return (*named, direction, *shown, held, carried, dropped)
