@@ -181,7 +181,7 @@ def test_gc_removes_what_nobody_owns_and_nothing_else(
     why = "left (6 objects): the command that brought it up is gone"
     assert appbed("gc", "--dry-run").out == f"would remove {why}\n"
     (found,) = appbed("gc", "--dry-run", "--json").json
-    assert found["instance"] == "left"
+    assert (found["instance"], found["removed"]) == ("left", False)
     assert len(engine.instances()) == 2
     assert appbed("gc").out == f"removed {why}\n"
     assert [one.name for one in engine.instances()] == ["kept"]
@@ -201,6 +201,11 @@ def test_gc_goes_on_with_the_others_when_one_will_not_go(
     assert (done.status, done.out) == (3, "removed second (6 objects): the command that brought it up is gone\n")
     assert "first_core would not go" in done.err
     assert [one.name for one in engine.instances()] == ["first"]
+    Lab.up(small, engine, name="third")
+    engine.fail("down", EngineError("first: first_core would not go"), nth=engine.calls.count("down") + 1)
+    told = appbed("gc", "--json")
+    assert told.status == 3
+    assert [(each["instance"], each["removed"]) for each in told.json] == [("first", False), ("third", True)]
 
 
 # ---- links and captures
@@ -246,7 +251,7 @@ def test_a_capture_starts_and_stops(appbed: Appbed, up: FakeEngine, tmp_path: Pa
     assert (tmp_path / "c.pcapng").read_bytes() == b"packets"
     appbed("capture", "start", "all")
     shown = appbed("capture", "stop", "d.pcapng")
-    assert any(line.split() == ["client", "0", "3"] for line in shown.out.splitlines())
+    assert any(line.split() == ["client", "0", "3", "0"] for line in shown.out.splitlines())
     for each in (stopped, shown):
         assert each.status == 4
         assert each.complaint == "3 frames were not captured: the kernel had no room for them"

@@ -208,13 +208,30 @@ def test_a_server_that_still_knows_something_after_its_reset_makes_the_run_incon
     assert Evidence(ran.folder).conditions["remembered"] == {"client": [], "server": ["http://x/a", "http://x/b"]}
 
 
-def test_a_role_that_cannot_say_what_it_remembers_is_left_out(engine: FakeEngine, runs: Path) -> None:
+@pytest.mark.parametrize("status", [69, 126, 127])
+def test_a_role_that_cannot_say_what_it_remembers_is_left_out(engine: FakeEngine, runs: Path, status: int) -> None:
     engine.on_exec = lambda host, argv, stdin: Completed(
-        127 if argv[0] == "/appbed/remembers" else 0, "no such file", ""
+        status if argv[0] == "/appbed/remembers" else 0, "no such file", ""
     )
     (ran,) = do(engine, runs, one=SMALL_ONE)
     assert ran.verdict.outcome is Outcome.PASSED
     assert Evidence(ran.folder).conditions["remembered"] == {}
+
+
+@pytest.mark.parametrize("status", [1, 2, 124, 137])
+def test_a_role_that_fails_to_say_what_it_remembers_makes_the_run_inconclusive(
+    engine: FakeEngine, runs: Path, status: int
+) -> None:
+    engine.on_exec = lambda host, argv, stdin: (
+        Completed(status, "", "connect: refused\n")
+        if (host, argv[0]) == ("server", "/appbed/remembers")
+        else Completed(0, "", "")
+    )
+    (ran,) = do(engine, runs, one=SMALL_ONE)
+    assert ran.verdict.outcome is Outcome.INCONCLUSIVE
+    assert ran.verdict.because == (
+        f"server could not say what it knew after its reset: exit status {status}: connect: refused"
+    )
 
 
 def test_exit_status_69_is_unsupported_and_the_others_still_run(engine: FakeEngine, runs: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from appbed import evidence, fidelity, places, scenario, topology, verify
 from appbed.captured import Captured
-from appbed.engine import Engine
+from appbed.engine import Completed, Engine
 from appbed.errors import AppbedError, CommandError, InputError
 from appbed.evidence import Evidence, Recorder
 from appbed.impairment import change
@@ -154,7 +154,7 @@ def _act(each: Scenario, lab: Lab, folder: Path, seed: int, say: Say) -> None:
             watch.count()
             say("measuring the links")
             conditions = {**_conditions(lab, before, after, captured), **watch.ended()}
-            recorder.write("conditions", {"seed": seed, "remembered": remembered, **conditions})
+            recorder.write("conditions", {"seed": seed, **_knew(remembered), **conditions})
     except AppbedError as error:
         if isinstance(error, CommandError) and error.status == _UNAVAILABLE:
             recorder.event("unsupported", because=str(error))
@@ -163,6 +163,19 @@ def _act(each: Scenario, lab: Lab, folder: Path, seed: int, say: Say) -> None:
         raise
     finally:
         recorder.close()
+
+
+def _knew(said: Mapping[str, Completed]) -> dict[str, Any]:
+    """By host, what it still knew after its reset, and why it could not say so although it should."""
+    failed = {
+        host: f"exit status {done.status}: {(done.stderr.strip() or done.stdout.strip())[-200:]}"
+        for host, done in said.items()
+        if done.status
+    }
+    return {
+        "remembered": {host: done.stdout.splitlines() for host, done in said.items() if not done.status},
+        "remembers_failed": failed,
+    }
 
 
 def _survived(lab: Lab, recorder: Recorder, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,6 +229,8 @@ def _refused(found: Evidence) -> Verdict | None:
 
 def _spoilt(found: Evidence) -> Verdict | None:
     """What no check has to look for itself: frames not captured, an agent that was away, links that were not as set."""
+    for host, why in found.conditions.get("remembers_failed", {}).items():
+        return Verdict(Outcome.INCONCLUSIVE, f"{host} could not say what it knew after its reset: {why}")
     for host, lines in found.conditions.get("remembered", {}).items():
         if lines:
             return Verdict(Outcome.INCONCLUSIVE, f"{host} still knew {lines[0]} after its reset")

@@ -217,6 +217,22 @@ def test_a_full_disk_ends_it_and_keeps_what_was_written(wire: Wire, small_disk: 
 
 
 @pytest.mark.root
+def test_a_full_disk_ends_a_limited_capture_too(wire: Wire, small_disk: Path) -> None:
+    with contextlib.closing(Agent(wire, small_disk)) as agent:
+        agent.start("near", filesize="64KiB", files=100)
+        wire.send(8000)
+        agent.does(asyncio.wait_for(agent.process().wait(), 20))
+        said = agent.stop()
+    assert said["problem"].startswith("capture 'c': No space left on device: it ended before it was stopped")
+    capture = read(said)
+    kept = numbers(capture)
+    assert kept == list(range(len(kept)))
+    assert said["points"][0]["frames"] == len(kept) > 3000
+    assert (capture.faults, capture.drops) == ((), 0)
+    assert any("No space left on device" in note for note in capture.incomplete)
+
+
+@pytest.mark.root
 def test_the_statistics_have_room_on_a_disk_that_others_filled(wire: Wire, small_disk: Path) -> None:
     with contextlib.closing(Agent(wire, small_disk)) as agent:
         agent.start("far", "near")
@@ -298,6 +314,42 @@ def test_stopped_twice_it_says_so_unless_the_files_were_not_fetched(agent: Agent
         Path(file).unlink()
     with pytest.raises(AgentError, match="no capture 'c' is running; running: none"):
         agent.stop()
+
+
+@pytest.mark.root
+def test_one_name_is_started_or_stopped_once_at_a_time(agent: Agent) -> None:
+    point: Any = [({"name": "host:near:near", "interface": "near", "description": ""}, agent.wire.host)]
+
+    async def both(one: Coroutine[Any, Any, Any], other: Coroutine[Any, Any, Any]) -> None:
+        done = await asyncio.gather(one, other, return_exceptions=True)
+        (refusal,) = (each for each in done if isinstance(each, BaseException))
+        assert isinstance(refusal, AgentError)
+        assert refusal.message == "capture 'c' is just being started or stopped"
+
+    captures, before = agent.captures, children()
+    agent.does(both(captures.start("c", point, {}), captures.start("c", point, {})))
+    assert len(children() - before) == 1
+    agent.does(both(captures.stop("c"), captures.start("c", point, {})))
+    assert (captures.names(), children()) == ([], before)
+    agent.start("near")
+    assert agent.stop()["problem"] == "", "a name that was refused can be taken again"
+
+
+@pytest.mark.root
+def test_what_a_capture_wrote_can_be_fetched_after_the_agent_was_started_again(agent: Agent, tmp_path: Path) -> None:
+    agent.start("near")
+    agent.wire.send(100)
+    wait_for_frames(agent, 100)
+    again = Agent(agent.wire, tmp_path)
+    said = again.stop()
+    assert said["problem"].startswith("capture 'c': the agent was started again; what was written until then was kept")
+    assert (said["files"], said["points"]) == ([str(tmp_path / "c.pcapng")], [])
+    assert numbers(read(said)) == list(range(100))
+    (tmp_path / "c.pcapng").unlink()
+    for name in ("c", "*", "../c"):
+        with pytest.raises(AgentError, match="is running; running: none"):
+            again.stop(name)
+    again.close()
 
 
 @pytest.mark.root

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -149,6 +150,47 @@ def test_a_disk_that_fills_up_leaves_a_sound_file_with_statistics(
     assert capture.faults == ()
     assert capture.drops == 4
     assert "host:client:eth0: it was full" in capture.notes
+
+
+@pytest.mark.parametrize("where", ["ending a file", "beginning the next"])
+def test_a_disk_that_fills_up_when_files_change_leaves_sound_files_with_statistics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    session = Session(tmp_path, limits=Limits(100_000, 1)).take(50)
+    session.recording.flush()
+    if where == "ending a file":
+        monkeypatch.setattr(session.recording._writer, "_file", Full(session.recording._writer._file))
+    else:
+        monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="No space left"):
+        session.take(500)
+    monkeypatch.undo()  # room again: the reserve went
+    session.dropped = [0, 4]
+    session.recording.close(["it was full", "it was full"])
+    (file,) = tmp_path.iterdir()
+    assert written(tmp_path, "c") == [file]
+    capture = Capture.open(file)
+    kept = numbers(capture)
+    assert kept == (list(range(len(kept))) if where == "ending a file" else [])
+    assert sum(session.recording.frames) == len(kept)
+    assert (capture.faults, capture.drops) == ((), 4)
+    assert "host:client:eth0: it was full" in capture.notes
+
+
+def test_a_recording_whose_next_file_never_has_room_is_closed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(tmp_path, limits=Limits(100_000)).take(50)
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="No space left"):
+        session.take(500)
+    session.close()
+    assert 90 < sum(session.recording.frames) < 100
+    assert session.recording.size == written(tmp_path, "c")[0].stat().st_size
+
+
+def full(path: Path, mode: str = "r", buffering: int = -1) -> NoReturn:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class Full:

@@ -52,8 +52,7 @@ def main() -> int:
             inside = [sys.executable, "-m", "tests.netem.lab", "--inside", str(folder / "images.tar"), *command]
             return uml.run(inside, machine, seconds=900)
     except uml.NotInstalled as error:
-        print(f"skipped: {error}")
-        return 0
+        return uml.skipped(error)
     except TimeoutError as error:
         print(error)
         return 1

@@ -56,6 +56,17 @@ def test_output_and_status_come_back_and_files_are_read_only_but_where_it_may_wr
 
 
 @installed
+def test_inside_no_test_is_skipped_for_want_of_netem(temporary: Path) -> None:
+    """On this kernel, of which nobody needs it, the same test is skipped."""
+    without = (
+        "import sys; sys.path.insert(0, 'tests'); import needed; needed.netem.available = bool; needed.need_netem()"
+    )
+    done = uml("--", "python", "-c", without, temporary=temporary)
+    assert done.returncode == 1
+    assert "this kernel has no netem, although these tests need it" in done.stdout
+
+
+@installed
 def test_a_command_that_takes_too_long_is_ended(temporary: Path) -> None:
     began = time.monotonic()
     done = uml("--seconds", "5", "--", "sleep", "1000", temporary=temporary)
@@ -63,9 +74,13 @@ def test_a_command_that_takes_too_long_is_ended(temporary: Path) -> None:
     assert time.monotonic() - began < 60
 
 
-def test_without_the_package_it_says_so_with_the_remedy(temporary: Path) -> None:
+@pytest.mark.parametrize("needed", [0, 1])
+def test_without_the_package_it_says_so_with_the_remedy_and_fails_where_it_is_needed(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, needed: int
+) -> None:
+    monkeypatch.setenv("APPBED_NETEM_NEEDED", str(needed))
     done = uml("--", "true", temporary=temporary, path="/nowhere")
-    assert done.returncode == 0
+    assert done.returncode == needed
     assert done.stdout.startswith("skipped: linux.uml is not installed; as root on Debian or Ubuntu: apt-get install ")
 
 

@@ -8,7 +8,7 @@ import json
 import re
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from appbed.errors import AgentError, InputError
 OUT = Path("/appbed/out")
 _START_S, _STOP_S = 20.0, 60.0
 _SMALLEST_FILE_BYTES = 65_536  # points and statistics of a large lab, and a few frames
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_KEPT = "what was written until then was kept, drops are not known"
 _OPTIONS = {"filter": "", "snaplen": 0, "filesize": 0, "files": 0}
 
 
@@ -39,6 +41,7 @@ class Captures:
         self._door, self._out = door, out
         self._running: dict[str, _Running] = {}
         self._stopped: dict[str, dict[str, Any]] = {}
+        self._busy: set[str] = set()  # names of captures that are just starting or stopping
 
     def names(self) -> list[str]:
         return sorted(self._running)
@@ -47,18 +50,47 @@ class Captures:
         self, name: str, points: list[tuple[dict[str, Any], Found | None]], options: Mapping[str, Any]
     ) -> None:
         """Returns when every point is being read."""
-        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,80}", name) or name in self._running:
+        if not _NAME.fullmatch(name) or name in self._running:
             raise AgentError(f"capture {name[:80]!r} {'is already running' if name in self._running else 'is no name'}")
         if not 0 < len(points) <= MOST_POINTS:
             raise InputError(f"capture {name!r}: {len(points)} points", remedy=f"name 1 to {MOST_POINTS} of them")
         request = {**checked(options), "name": name, "folder": str(self._out), "points": [point for point, _ in points]}
-        self._out.mkdir(parents=True, exist_ok=True)
-        recording.forget(self._out, name)
-        self._stopped.pop(name, None)
+        with self._claimed(name):
+            self._out.mkdir(parents=True, exist_ok=True)
+            recording.forget(self._out, name)
+            self._stopped.pop(name, None)
+            process, channel = await self._started(request, [found for _, found in points])
+            self._running[name] = _Running(process, channel, tuple(point["name"] for point, _ in points))
+
+    async def stop(self, name: str) -> dict[str, Any]:
+        """Frames and drops by point, where the files are, and what went wrong (`problem`); again until they are fetched."""
+        with self._claimed(name):
+            running = self._running.pop(name, None)
+            if running is None:
+                return self._left(name)
+            said = await _ended(running)
+            counted = [{"name": point, **counts} for point, counts in zip(running.points, said["points"], strict=False)]
+            files = [str(file) for file in recording.written(self._out, name)]
+            problem = f"capture {name!r}: {said['problem']}" if said["problem"] else ""
+            self._stopped[name] = {"files": files, "bytes": said["bytes"], "points": counted, "problem": problem}
+            return self._stopped[name]
+
+    @contextlib.contextmanager
+    def _claimed(self, name: str) -> Iterator[None]:
+        """Nobody else starts or stops it meanwhile."""
+        if name in self._busy:
+            raise AgentError(f"capture {name!r} is just being started or stopped", remedy="try again when that is done")
+        self._busy.add(name)
+        try:
+            yield
+        finally:
+            self._busy.discard(name)
+
+    async def _started(
+        self, request: Mapping[str, Any], where: Sequence[Found | None]
+    ) -> tuple[asyncio.subprocess.Process, socket.socket]:
         with contextlib.ExitStack() as undo:
-            sockets = [
-                undo.enter_context(self._door.socket(found, "packet") if found else _here()) for _, found in points
-            ]
+            sockets = [undo.enter_context(self._door.socket(each, "packet") if each else _here()) for each in where]
             process, channel = await _process()
             try:
                 socket.send_fds(channel, [json.dumps(request).encode()], [sock.fileno() for sock in sockets])
@@ -67,25 +99,22 @@ class Captures:
                 with channel:
                     await _killed(process)
                 if isinstance(error, EOFError | TimeoutError):
-                    raise AgentError(f"capture {name!r} did not start: {error}") from None
+                    raise AgentError(f"capture {request['name']!r} did not start: {error}") from None
                 raise
-        self._running[name] = _Running(process, channel, tuple(point["name"] for point, _ in points))
+        return process, channel
 
-    async def stop(self, name: str) -> dict[str, Any]:
-        """Frames and drops by point, where the files are, and what went wrong (`problem`); again until they are fetched."""
-        running = self._running.pop(name, None)
-        if running is None:
-            stopped = self._stopped.get(name)
-            if stopped and all(Path(file).exists() for file in stopped["files"]):
-                return stopped
+    def _left(self, name: str) -> dict[str, Any]:
+        """What there is of a capture that does not run: it was stopped and not fetched, or the agent was killed while it ran."""
+        stopped = self._stopped.get(name)
+        if stopped and all(Path(file).exists() for file in stopped["files"]):
+            return stopped
+        files = recording.written(self._out, name) if stopped is None and _NAME.fullmatch(name) else []
+        if not files:
             names = ", ".join(self._running) or "none"
             raise AgentError(f"no capture {name!r} is running", remedy=f"running: {names}")
-        said = await _ended(running)
-        counted = [{"name": point, **counts} for point, counts in zip(running.points, said["points"], strict=False)]
-        files = [str(file) for file in recording.written(self._out, name)]
-        problem = f"capture {name!r}: {said['problem']}" if said["problem"] else ""
-        self._stopped[name] = {"files": files, "bytes": said["bytes"], "points": counted, "problem": problem}
-        return self._stopped[name]
+        size = sum(file.stat().st_size for file in files)
+        problem = f"capture {name!r}: the agent was started again; {_KEPT}"
+        return {"files": [str(file) for file in files], "bytes": size, "points": [], "problem": problem}
 
 
 def checked(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +156,7 @@ async def _ended(running: _Running) -> dict[str, Any]:
             why = str(error)
         finally:
             await _killed(running.process)
-    return {"points": [], "bytes": 0, "problem": f"{why}; what was written until then was kept, drops are not known"}
+    return {"points": [], "bytes": 0, "problem": f"{why}; {_KEPT}"}
 
 
 async def _killed(process: asyncio.subprocess.Process) -> None:

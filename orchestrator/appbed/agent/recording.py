@@ -55,7 +55,7 @@ class Recording:
     @property
     def frames(self) -> list[int]:
         """By point, how many the files there are hold."""
-        return [sum(counts) for counts in zip(*(frames for _, frames in self._kept), strict=True)]
+        return [sum(frames[point] for _, frames in self._kept) for point in range(len(self._points))]
 
     @property
     def size(self) -> int:
@@ -74,34 +74,45 @@ class Recording:
     def close(self, comments: Sequence[str]) -> None:
         """Writes the statistics, with what a reader must know of each point."""
         self._reserve.unlink(missing_ok=True)
+        if self._file.closed:  # the disk was full when the next file was to begin
+            try:
+                self._file, self._writer = self._open()
+            except OSError:
+                return
         with contextlib.suppress(OSError):  # what did not fit was said when it did not
             self._writer.flush()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), self._file:
             self._end(comments)
 
     def _turn(self) -> None:
-        """Ends the file and begins the next; the oldest goes when there are too many."""
+        """Ends the file and begins the next; the oldest goes when there are too many. It can be closed after an OSError."""
         self._end([""] * len(self._points))
+        self._file.close()
         while len(self._kept) >= self._limits.files > 0:
             self._kept.pop(0)[0].unlink(missing_ok=True)
         self._file, self._writer = self._open()
 
     def _end(self, comments: Sequence[str]) -> None:
-        with self._file:
-            for point, (counts, comment) in enumerate(zip(self._counted(), comments, strict=True)):
-                self._writer.statistics(point, time.time_ns(), counts, comment)
-            self._writer.close()
+        for point, (counts, comment) in enumerate(zip(self._counted(), comments, strict=True)):
+            self._writer.statistics(point, time.time_ns(), counts, comment)
+        self._writer.close()
 
     def _open(self) -> tuple[BinaryIO, Writer]:
-        self._number += 1
-        part = time.strftime(f"_{self._number:05}_%Y%m%d%H%M%S", time.gmtime()) if self._limits.filesize else ""
+        number = self._number + 1
+        part = time.strftime(f"_{number:05}_%Y%m%d%H%M%S", time.gmtime()) if self._limits.filesize else ""
         path = self._folder / f"{self._name}{part}.pcapng"
         file = path.open("wb", buffering=0)
         writer = Writer(file, "appbed")
         for point in self._points:
             writer.point(point, self._snaplen)
+        try:
+            writer.flush()
+        except OSError:
+            file.close()
+            path.unlink()
+            raise
+        self._number = number
         self._kept.append((path, writer.frames))
-        writer.flush()
         return file, writer
 
 

@@ -36,7 +36,10 @@ def capture_stop(
     name: Name = None,
     as_json: Json = False,
 ) -> None:
-    """End a capture and fetch its file. Exit code 4 if frames are missing, 3 if it ended before."""
+    """End a capture and fetch its file. Exit code 4 if the kernel dropped frames or an interface went away, 3 if it ended before.
+
+    What a limited capture discarded, so that only the newest files stay, is counted and no failure.
+    """
     with attached(name) as lab:
         captured = lab.stop_capture(label, file)
     if as_json:
@@ -50,8 +53,9 @@ def capture_stop(
             }
         )
     else:
-        counted = captured.points.items()
-        table("point", "frames", "dropped", rows=[(at, str(n["frames"]), str(n["dropped"])) for at, n in counted])
+        columns = ("frames", "dropped", "discarded")
+        rows = [(at, *(str(n.get(column, 0)) for column in columns)) for at, n in captured.points.items()]
+        table("point", *columns, rows=rows)
         for each in captured.files if captured.files != (file,) else ():
             out.print(each)
     if captured.warnings:

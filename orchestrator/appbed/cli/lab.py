@@ -165,19 +165,20 @@ def gc(
 
     engine = open_engine()
     found = leftovers.find(engine)
-    if as_json:
-        print_json([asdict(leftover) for leftover in found])
-    stayed: list[EngineError] = []
+    stayed: dict[str, EngineError] = {}
     for leftover in found:
         try:
             if not dry_run:
                 leftovers.remove(engine, leftover)
         except EngineError as error:  # the others shall go all the same
-            stayed.append(error)
+            stayed[leftover.instance] = error
             continue
         if not as_json:
             out.print(f"{'would remove' if dry_run else 'removed'} {leftover}")
-    if not found and not as_json:
+    if as_json:
+        gone = {each.instance for each in found if not dry_run} - set(stayed)
+        print_json([{**asdict(each), "removed": each.instance in gone} for each in found])
+    elif not found:
         out.print("nothing to remove")
-    if stayed:
-        raise stayed[0]
+    for failure in stayed.values():
+        raise failure

@@ -24,7 +24,10 @@ PANEL = "Scenarios"
 def run(
     what: Annotated[list[str], typer.Argument(help="scenario, group, claim, or all")],
     seed: Annotated[
-        int | None, typer.Option(help="of every random number; the same seed loses the same frames")
+        int | None,
+        typer.Option(
+            help="of every random number: by relay the same seed loses the same frames; netem draws numbers of its own"
+        ),
     ] = None,
     links: Annotated[str, typer.Option(help="back-end of the links: auto, netem, relay")] = "auto",
     short: Annotated[bool, typer.Option("--short", help="fewer points in every sweep")] = False,

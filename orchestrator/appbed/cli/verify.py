@@ -36,8 +36,8 @@ def verify(
         _show(checked)
         for at, why in absent.items():
             out.print(f"{at}: not measured, {why}")
-    failed = any(one.outcome is Outcome.FAILED for one in checked)
-    raise typer.Exit(1 if failed else 4 if absent and attachment else 0)
+    outcomes = {one.outcome for one in checked}
+    raise typer.Exit(1 if Outcome.FAILED in outcomes else 4 if Outcome.INCONCLUSIVE in outcomes or absent else 0)
 
 
 def _show(checked: Sequence[Checked]) -> None:
