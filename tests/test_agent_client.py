@@ -14,7 +14,7 @@ import pytest
 from appbed.agent_client import AgentClient
 from appbed.engine import Engine
 from appbed.engine.fake import FakeEngine
-from appbed.errors import AgentError, EngineError
+from appbed.errors import AgentError, EngineError, InputError
 from appbed.lab import Lab
 
 Line = str | BaseException
@@ -73,11 +73,24 @@ def test_answers_come_one_after_the_other() -> None:
 
 
 def test_a_refusal_carries_the_agent_s_words_and_remedy() -> None:
-    asked, _ = client(['{"error": "no host \'x\'", "remedy": "known: client"}', '{"a": 1}'], ['{"a": 1}'])
+    asked, _ = client(['{"error": "no host \'x\'", "remedy": "known: client"}', '{"a": 1}'])
     with asked:
         with pytest.raises(AgentError, match="no host 'x'; known: client"):
             asked.ask("links")
         assert asked.ask("status") == {"a": 1}, "a refusal is not the end"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"), [('{"error": "no"}', AgentError), ('{"error": "no", "input": true}', InputError)]
+)
+def test_a_refusal_leaves_the_stream_open_for_the_holds_it_keeps(said: str, kind: type[Exception]) -> None:
+    asked, engine = client([said, '{"a": 1}'])
+    with asked:
+        with pytest.raises(kind):
+            asked.ask("hold")
+        assert (engine.opened, engine.closed) == (1, 0)
+        assert asked.ask("holds") == {"a": 1}
+    assert (engine.opened, engine.closed) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,31 @@ def test_heal_takes_a_host_a_link_or_a_number(up: FakeEngine, faults: Faults) ->
             faults.heal(wrong)
 
 
+def test_one_host_that_will_not_start_does_not_keep_the_others_from_being_healed(
+    up: FakeEngine, faults: Faults
+) -> None:
+    faults.kill("client")
+    faults.stop("server")
+    faults.cut("gateway@access")
+    up.fail("start", EngineError("client: its image is gone"), nth=up.calls.count("start") + 1)
+    with pytest.raises(EngineError, match="its image is gone"):
+        faults.heal()
+    assert (state(up, "client"), state(up, "server")) == ("exited", "running")
+    assert [(each["kind"], each["targets"]) for each in faults.show()] == [("kill", ["client"])]
+    assert "state down" not in link(up, GATEWAY)
+    assert faults.heal() == ["kill of client"]
+
+
+def test_every_host_that_will_not_start_is_named(up: FakeEngine, faults: Faults) -> None:
+    faults.kill("client")
+    faults.kill("server")
+    for nth in (1, 2):
+        up.fail("start", EngineError(f"no {nth}"), nth=up.calls.count("start") + nth)
+    with pytest.raises(EngineError, match="no 1; no 2"):
+        faults.heal()
+    faults.heal()
+
+
 def test_a_restart_ends_with_the_host_ready(up: FakeEngine, faults: Faults) -> None:
     faults.restart("server")
     assert up.calls.count("restart") == 1

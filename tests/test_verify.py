@@ -62,6 +62,29 @@ def test_a_host_that_is_stopped_is_said_to_be_absent(lab: Lab, up: FakeEngine) -
     assert "server@access" not in {one.attachment for one in measured.checked}
 
 
+@pytest.mark.parametrize("settings", [{"rate": "10kbit"}, {"delay": "60s"}], ids=str)
+def test_a_slow_link_is_given_the_time_that_its_plan_takes(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    asked: list[dict[str, Any]] = []
+    ask = AgentClient.ask
+    monkeypatch.setattr(
+        AgentClient,
+        "ask",
+        lambda self, op, **details: (asked.append({"op": op, **details}), ask(self, op, **details))[1],
+    )
+    lab.link(ACCESS).change(**settings)
+    list(verify.full(lab, [ACCESS]))
+    measure = next(each for each in asked if each["op"] == "measure")
+    ways = measure["series"][ACCESS].values()
+    planned_s = max(
+        sum((each["pause_us"] + each["count"] * each["interval_us"] + each["wait_us"]) / 1e6 for each in way)
+        for way in ways
+    )
+    assert planned_s > 100, "else this test says nothing"
+    assert planned_s + 30 < measure["seconds"] < measure["timeout_s"]
+
+
 # ---- the command
 
 
@@ -103,6 +126,22 @@ def test_a_stopped_host_asked_for_by_name_is_inconclusive(appbed: Appbed, up: Fa
     done = appbed("verify", "server")
     assert done.status == 4
     assert "server@access: not measured, its host is not running" in done.out
+
+
+def test_without_a_name_too_what_is_not_measured_is_inconclusive(appbed: Appbed, up: FakeEngine) -> None:
+    up.dead.add("server")
+    assert appbed("verify").status == 4
+
+
+def test_a_setting_that_cannot_be_told_is_inconclusive_and_a_wrong_one_is_worse(
+    appbed: Appbed, up: FakeEngine, lab: Lab
+) -> None:
+    lab.link(ACCESS).change(reorder="10%", jitter="18ms")
+    done = appbed("verify", ACCESS)
+    assert "could not be told" in done.out
+    assert done.status == 4
+    hide(up, up={"loss": "5%"})
+    assert appbed("verify", ACCESS).status == 1
 
 
 # ---- a run

@@ -51,7 +51,8 @@ class AgentClient:
                 threading.Event().wait(0.1)  # between two tries: nothing tells us when it is there again
 
     def each(self, op: str, *, timeout_s: float = _ANSWER_S, **details: object) -> Iterator[dict[str, Any]]:
-        """Answers as they come; the caller knows which is the last."""
+        """Answers as they come; the caller knows which is the last. A refusal leaves the stream, and the holds it keeps, as it was."""
+        refused: AgentError | InputError
         try:
             if self._stream is None:
                 self._stream = self._stack.enter_context(self._engine.stream(self._instance, self._service, _TALK))
@@ -64,8 +65,13 @@ class AgentClient:
                     raise EngineError(line.strip()) from None
                 if "error" in answer:
                     refusal = InputError if answer.get("input") else AgentError
-                    raise refusal(answer["error"], remedy=answer.get("remedy", ""))
+                    refused = refusal(answer["error"], remedy=answer.get("remedy", ""))
+                    break
                 yield answer
+            else:
+                raise AgentError(
+                    f"the agent of {self._instance} ended", remedy="it is started again by itself; repeat the command"
+                )
         except (OSError, TimeoutError, EngineError) as error:
             self.close()
             if isinstance(error, AgentError):
@@ -79,7 +85,4 @@ class AgentClient:
         except BaseException:  # a Ctrl-C: the answer that is still to come must not be the next question's
             self.close()
             raise
-        self.close()
-        raise AgentError(
-            f"the agent of {self._instance} ended", remedy="it is started again by itself; repeat the command"
-        )
+        raise refused

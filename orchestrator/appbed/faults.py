@@ -20,7 +20,7 @@ from typing import Any
 from appbed import partition, process
 from appbed.agent_client import AgentClient
 from appbed.engine import Action, Engine
-from appbed.errors import CommandTimeout, InputError
+from appbed.errors import AppbedError, CommandTimeout, InputError
 from appbed.impairment import DIRECTIONS
 from appbed.links import release, seconds, take
 from appbed.topology import Topology
@@ -201,12 +201,12 @@ class Faults:
         for target in targets:
             if not any(_matches(fault, target) for fault in wrong):
                 self._refuse_unknown(target, wrong)
-        hosts = [fault["targets"][0] for fault in chosen if fault["kind"] not in LINK_FAULTS]
-        for host in hosts:
-            self._mend(host)
-        release(self._agent, *(fault["hold"] for fault in chosen if fault["hold"]))
-        for host in hosts:
-            self._until_ready(host)
+        release(self._agent, *(fault["hold"] for fault in chosen if fault["kind"] in LINK_FAULTS))
+        on_hosts = [fault for fault in chosen if fault["kind"] not in LINK_FAULTS]
+        mended, failures = _each(on_hosts, lambda fault: self._mend(fault["targets"][0]))
+        release(self._agent, *(fault["hold"] for fault in mended if fault["hold"]))
+        _, late = _each(mended, lambda fault: self._until_ready(fault["targets"][0]))
+        _raise_first([*failures, *late])
         return [f"{fault['kind']} of {', '.join(fault['targets'])}" for fault in chosen]
 
     def _refuse_unknown(self, target: str, wrong: Sequence[Mapping[str, Any]]) -> None:
@@ -231,6 +231,29 @@ class Faults:
     def _holds(self) -> list[dict[str, Any]]:
         holds = self._agent.ask("holds")["holds"]
         return [hold for hold in holds if hold["kind"] in (*LINK_FAULTS, *HOST_FAULTS, "restart")]
+
+
+def _each(
+    faults: Sequence[Mapping[str, Any]], do: Callable[[Mapping[str, Any]], object]
+) -> tuple[list[Mapping[str, Any]], list[AppbedError]]:
+    """Those for which it could be done, and why it could not for the others: one does not keep the rest from it."""
+    done, failures = [], []
+    for fault in faults:
+        try:
+            do(fault)
+        except AppbedError as error:
+            failures.append(error)
+        else:
+            done.append(fault)
+    return done, failures
+
+
+def _raise_first(failures: Sequence[AppbedError]) -> None:
+    """It tells of the others, too."""
+    if failures:
+        first, *others = failures
+        first.message += "".join(f"; {other.message}" for other in others)
+        raise first
 
 
 def _matches(fault: Mapping[str, Any], target: str) -> bool:

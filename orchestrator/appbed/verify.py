@@ -17,7 +17,9 @@ from appbed.lab import Lab
 _AT_ONCE = 3  # cables that full statistics measure at the same time: two processors carry that without delaying it
 _AGAIN = 5  # times a link that does not seem as set is measured again: a busy machine delays frames too
 _PROBES_AGAIN = 40  # the longer, the surer one of them finds the machine awake
-_ANSWER_S = 150.0
+_BUSY_S = 60.0  # so much later than planned a machine may send and take what it has to
+
+_TURN_S = 30.0  # for the agent to begin and to answer
 
 Plans = Callable[[Impairment, int, int], tuple[Series, ...]]
 
@@ -38,10 +40,11 @@ def _repeated(
         doubtful = {one.attachment for one in checked.values() if any(reading.again for reading in one.readings)}
         if not doubtful:
             break
-        again = _measured(lab, sorted(doubtful), plans_again, allowed, family or len(checked))
+        together = family or len(checked)
+        again = _measured(lab, sorted(doubtful), plans_again, allowed, together)
         for one in again.checked:
             which = (one.attachment, one.direction)
-            checked[which] = one.after(checked[which])
+            checked[which] = one.after(checked[which], each(TESTS * together), allowed)
         absent.update(again.absent)
     return Measured(tuple(checked.values()), absent)
 
@@ -77,7 +80,8 @@ def _measured(lab: Lab, names: Sequence[str], plans: Plans, allowed: Allowance, 
     series = {
         name: {way: [asdict(one) for one in plan] for way, plan in ways.items()} for name, ways in planned.items()
     }
-    answer = lab.agent.ask("measure", series=series, timeout_s=_ANSWER_S)
+    longest_s = _BUSY_S + max((_longest_s(plan) for ways in planned.values() for plan in ways.values()), default=0.0)
+    answer = lab.agent.ask("measure", series=series, seconds=longest_s, timeout_s=longest_s + _TURN_S)
     error = each(TESTS * max(family, 2 * len(names)))
     checked = []
     for name, found in answer["measured"].items():
@@ -88,6 +92,11 @@ def _measured(lab: Lab, names: Sequence[str], plans: Plans, allowed: Allowance, 
             checked.append(Checked(name, way, found["cable"], it, (sampled,), readings))
     stopped = {name: "its host is not running" for name in names if name not in lines}
     return Measured(tuple(checked), {**stopped, **answer["absent"]})
+
+
+def _longest_s(plan: Sequence[Series]) -> float:
+    """One series after another is sent; the answer comes when nothing of any is waited for."""
+    return sum(series.longest_s for series in plan)
 
 
 class Watch:

@@ -13,13 +13,14 @@ import pytest
 from wires import Host, Wire
 
 from appbed import fidelity, impairment
-from appbed.agent import measure, measures, netem
+from appbed.agent import measure, measures
 from appbed.agent.netlink import Interface, Netlink
 from appbed.errors import AgentError
 from appbed.fidelity import Sample, Series, bounds, judge
 from appbed.fidelity.judge import FULL, QUICK
 from appbed.impairment import Impairment
 from appbed.verdict import Outcome
+from needed import need_netem
 
 pytestmark = pytest.mark.root
 PROBES = Series("probes", 10, 60, 5_000, 0, 500_000)
@@ -27,8 +28,8 @@ PROBES = Series("probes", 10, 60, 5_000, 0, 500_000)
 
 @pytest.fixture(params=["relay", "netem"])
 def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
-    if request.param == "netem" and not netem.available():
-        pytest.skip("this kernel has no netem; `make test-netem` runs it in user-mode Linux")
+    if request.param == "netem":
+        need_netem()
     with Wire(request.param) as wire:
         yield wire
 

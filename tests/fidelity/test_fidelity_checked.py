@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,26 +56,55 @@ def test_links_as_set_are_no_reason() -> None:
     assert fidelity.unsound(conditions(checked(sample(30.1), it(delay="30ms"))), capture) == ""
 
 
-def test_a_link_once_as_set_is_as_set_and_both_measurements_are_kept() -> None:
+def after(later: Checked, earlier: Checked) -> Checked:
+    return later.after(earlier, bounds.each(2), QUICK)
+
+
+def test_a_delay_once_as_set_is_as_set_and_both_measurements_are_kept() -> None:
     late, sound = checked(sample(30.1), it()), checked(sample(0.1), it())
-    again = sound.after(late)
+    again = after(sound, late)
     assert (again.outcome, len(again.samples)) == (Outcome.PASSED, 2)
     assert fidelity.unsound(conditions(again), capture) == ""
-    assert late.after(sound).outcome is Outcome.PASSED
-    assert late.after(late).outcome is Outcome.FAILED
+    assert after(late, sound).outcome is Outcome.PASSED
+    assert after(late, late).outcome is Outcome.FAILED
 
 
-def test_each_reading_has_to_be_as_set_once() -> None:
-    """Late and whole, then in time and with losses: each thing was seen right once."""
-    one, two = checked(sample(30.1), it()), checked(sample(0.1, lost=5), it())
-    assert two.after(one).outcome is Outcome.PASSED
-    assert one.after(checked(sample(30.1, lost=5), it())).outcome is Outcome.FAILED
+def test_frames_that_were_lost_stay_lost_however_often_it_is_measured() -> None:
+    """A busy machine is late, and loses nothing: late and whole, then in time and with a loss, is a link that loses."""
+    late, losing, sound = checked(sample(30.1), it()), checked(sample(0.1, lost=1), it()), checked(sample(0.1), it())
+    for found in (after(losing, late), after(late, losing), after(sound, losing), after(after(sound, sound), losing)):
+        assert {reading.what for reading in found.readings if reading.outcome is Outcome.FAILED} == {"loss"}
+    assert fidelity.unsound(conditions(after(sound, losing)), capture) == (
+        "client@campus up was not as set after the run: loss 0% (0), measured 1 of 40"
+    )
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_link_that_was_not_measured_is_named(moment: str) -> None:
+    kept = conditions(checked(sample(0.1), it()))
+    kept["measured"][moment]["absent"] = {"server@access": "its host is not running"}
+    assert fidelity.unsound(kept, capture) == (
+        f"server@access was not measured {moment} the run: its host is not running"
+    )
+
+
+def test_a_delay_that_could_not_be_measured_is_a_reason_unless_so_much_loss_is_set() -> None:
+    unsure = replace(sample(0.1), delays_ms=())
+    assert fidelity.unsound(conditions(checked(unsure, it())), capture) == (
+        "the delay of client@campus up could not be measured after the run: the machine was too busy to send"
+    )
+    half = replace(sample(0.1, lost=10), delays_ms=(0.1, 0.1))
+    assert "could not be measured after the run: 10 of 20 frames were lost" in fidelity.unsound(
+        conditions(checked(half, it(loss="50%"))), capture
+    )
+    all_lost = replace(sample(0.1, lost=20), delays_ms=())
+    assert fidelity.unsound(conditions(checked(all_lost, it(loss="100%"))), capture) == ""
 
 
 def test_what_was_kept_is_judged_as_it_was() -> None:
     links = (
         checked(sample(30.1), it(delay="30ms", loss="1%")),
-        checked(sample(5.0), it()).after(checked(sample(9), it())),
+        after(checked(sample(5.0), it()), checked(sample(9), it())),
     )
     kept = json.loads(json.dumps(Measured(links, {}).plain()))
     assert [(one.samples, one.set, one.outcome) for one in fidelity.judged(kept)] == [

@@ -103,7 +103,7 @@ def test_a_change_that_cannot_be_is_refused_and_changes_nothing(pair: Lab, name:
 
 def test_a_restarted_host_has_its_link_back_within_a_second(pair: Lab) -> None:
     with pair.link("client").set(delay="25ms"):
-        pair.engine.restart(pair.name, "client")
+        pair.engine.act(pair.name, "client", "restart")
         wait_for(lambda: "client" in pair.agent.ask("status")["hosts"], "the agent finds the client again")
         events = [
             event

@@ -18,7 +18,7 @@ from appbed.agent.measure import FDS
 from appbed.agent.netlink import Interface, Netlink
 from appbed.errors import AgentError
 
-_LONGEST_S = 120.0
+_LONGEST_S = 120.0  # unless whoever asks has planned for longer
 Wanted = Mapping[str, Mapping[str, list[dict[str, Any]]]]
 """By attachment and direction: the series to send."""
 
@@ -28,6 +28,7 @@ class _Ends:
     """Of one cable: the host's interface, the device at the bridge's end, and the bridge itself."""
 
     host: Interface
+    inside: socket.socket  # where that is
     device: str
     bridge: Interface
 
@@ -44,9 +45,9 @@ class Measures:
         """To "measure" and "introduce"."""
         if request["op"] == "introduce":
             return {"neighbours": self._introduce()}
-        return await self._measure(request["series"])
+        return await self._measure(request["series"], float(request.get("seconds", _LONGEST_S)))
 
-    async def _measure(self, wanted: Wanted) -> dict[str, Any]:
+    async def _measure(self, wanted: Wanted, longest_s: float) -> dict[str, Any]:
         """What became of every series, and the cables' counters before and after."""
         async with self._turn:
             lines = {line["attachment"]: line for line in self._hosts.links()}
@@ -54,13 +55,18 @@ class Measures:
                 machine = {interface.index: interface for interface in netlink.interfaces()}
             measured, absent = {}, {}
             ends: dict[str, _Ends] = {}
-            for name in wanted:
-                attachment = self._hosts.topology.attachment(name)
-                if attachment.host not in self._hosts.running:
-                    absent[name] = f"{attachment.host} is not running"
-                else:
-                    ends[name] = self._ends(name, machine)
-            lanes = await self._play(ends, wanted) if ends else {}
+            with contextlib.ExitStack() as closing:
+                for name in wanted:
+                    try:
+                        ends[name] = self._ends(name, machine)
+                        closing.enter_context(ends[name].inside)
+                    except (
+                        AgentError,
+                        OSError,
+                        LookupError,
+                    ) as error:  # of one host, which is perhaps being started again
+                        absent[name] = str(error)
+                lanes = await self._play(ends, wanted, longest_s) if ends else {}
             self._begin_again(ends)
             after = {line["attachment"]: line for line in self._hosts.links()}
             for name in ends:
@@ -103,16 +109,20 @@ class Measures:
 
     def _ends(self, name: str, machine: Mapping[int, Interface]) -> _Ends:
         attachment = self._hosts.topology.attachment(name)
-        running = self._hosts.running[attachment.host]
+        running = self._hosts.running.get(attachment.host)
+        if running is None:
+            raise AgentError(f"{attachment.host} is not running")
         interface, port = running.interfaces[attachment.network], running.ports.get(attachment.network)
         bridge = next((each for each in machine.values() if each.name == self._hosts.bridges[attachment.network]), None)
         if bridge is None or interface.peer not in machine:
-            raise AgentError(f"{name}: its interface is no longer there", remedy="is the host being started again?")
+            raise AgentError("its interface is no longer there: is its host being started again?")
         # The relay puts a device of its own between veth and bridge; netem shapes the veth where it is.
         device = port.name if port and self.backend == "relay" else machine[interface.peer].name
-        return _Ends(interface, device, bridge)
+        return _Ends(interface, self._door.socket(running.found, "packet"), device, bridge)
 
-    async def _play(self, ends: Mapping[str, _Ends], wanted: Wanted) -> dict[tuple[str, str], dict[str, Any]]:
+    async def _play(
+        self, ends: Mapping[str, _Ends], wanted: Wanted, longest_s: float
+    ) -> dict[tuple[str, str], dict[str, Any]]:
         described: list[dict[str, Any]] = []
         lanes: dict[tuple[str, str], dict[str, Any]] = {}
         with contextlib.ExitStack() as closing:
@@ -126,8 +136,7 @@ class Measures:
             names = {end.bridge.name for end in ends.values()}
             bridges = {name: added(_here(), name, listens=True) for name in sorted(names)}
             for name, end in ends.items():
-                found = self._hosts.running[name.partition("@")[0]].found
-                host = added(self._door.socket(found, "packet"), end.host.name, listens=True)
+                host = added(end.inside, end.host.name, listens=True)
                 device = added(_here(), end.device, listens=False)
                 inner, outer = end.host.mac.hex(), end.bridge.mac.hex()
                 ways = {
@@ -136,12 +145,15 @@ class Measures:
                 }
                 for direction, series in wanted[name].items():
                     lanes[name, direction] = {**ways[direction], "series": series}
-            said = await play({"sockets": described, "lanes": list(lanes.values())}, sockets)
+            try:
+                said = await play({"sockets": described, "lanes": list(lanes.values())}, sockets, longest_s)
+            except TimeoutError:
+                raise AgentError(f"{', '.join(ends)}: not measured within {longest_s:.0f} s") from None
         return dict(zip(lanes, said["lanes"], strict=True))
 
 
-async def play(request: dict[str, Any], sockets: list[socket.socket]) -> dict[str, Any]:
-    """What became of every series, lane by lane, from a process of its own; AgentError if it could not be."""
+async def play(request: dict[str, Any], sockets: list[socket.socket], longest_s: float = _LONGEST_S) -> dict[str, Any]:
+    """What became of every series, lane by lane, from a process of its own; AgentError or TimeoutError if that failed."""
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with mine:
         mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
@@ -154,7 +166,7 @@ async def play(request: dict[str, Any], sockets: list[socket.socket]) -> dict[st
             socket.send_fds(mine, [json.dumps(request).encode()], fds[:FDS])
             for first in range(FDS, len(fds), FDS):
                 socket.send_fds(mine, [b"."], fds[first : first + FDS])
-            out, _ = await asyncio.wait_for(process.communicate(), _LONGEST_S)
+            out, _ = await asyncio.wait_for(process.communicate(), longest_s)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +11,8 @@ from appbed.analysis import Capture
 from appbed.errors import CaptureError
 from appbed.fidelity.bounds import each
 from appbed.fidelity.counters import reconcile
-from appbed.fidelity.judge import QUICK, TESTS, Reading, judge
+from appbed.fidelity.judge import QUICK, TESTS, Allowance, Reading
+from appbed.fidelity.repeated import judge_all
 from appbed.fidelity.sample import Sample
 from appbed.impairment import Impairment
 from appbed.verdict import BUSY, Outcome
@@ -36,11 +36,10 @@ class Checked:
         outcomes = {reading.outcome for reading in self.readings}
         return next((each for each in (Outcome.FAILED, Outcome.INCONCLUSIVE) if each in outcomes), Outcome.PASSED)
 
-    def after(self, other: Checked) -> Checked:
-        """With another measurement of the same link: what was as set once is as set, for what disturbed the other was not the link."""
-        before = {reading.what: reading for reading in other.readings if reading.outcome is Outcome.PASSED}
-        readings = tuple(before.get(reading.what, reading) for reading in self.readings)
-        return replace(self, samples=(*other.samples, *self.samples), readings=readings)
+    def after(self, other: Checked, error: float, allowed: Allowance) -> Checked:
+        """With earlier measurements of the same link, judged together."""
+        samples = (*other.samples, *self.samples)
+        return replace(self, samples=samples, readings=judge_all(self.set, samples, error, allowed))
 
     def plain(self) -> dict[str, Any]:
         """`judged` reads it back."""
@@ -70,11 +69,9 @@ def judged(kept: Mapping[str, Any]) -> list[Checked]:
     found = []
     for one in kept["links"]:
         it = impairment.parse(one["set"], f"conditions.measured: {one['attachment']}")
-        attempts = [
-            Checked(one["attachment"], one["direction"], one["cable"], it, (read,), judge(it, read, error, QUICK))
-            for read in map(Sample.read, one["samples"])
-        ]
-        found.append(functools.reduce(lambda before, after: after.after(before), attempts))
+        samples = tuple(map(Sample.read, one["samples"]))
+        readings = judge_all(it, samples, error, QUICK)
+        found.append(Checked(one["attachment"], one["direction"], one["cable"], it, samples, readings))
     return found
 
 
@@ -84,16 +81,9 @@ def unsound(conditions: Mapping[str, Any], capture: Callable[[], Capture]) -> st
     Runs of before there were measurements have none in their conditions, and are not judged by them.
     """
     for moment, kept in conditions.get("measured", {}).items():
-        for one in judged(kept):
-            for reading in one.readings:
-                if reading.outcome is Outcome.FAILED:
-                    allowed = f" ({reading.allowed})" if reading.allowed else ""
-                    busy = float(conditions.get("processor_busy", 0))
-                    return (
-                        f"{one.attachment} {one.direction} was not as set {moment} the run: "
-                        f"{reading.what} {reading.set}{allowed}, measured {reading.measured}"
-                        + (f"; the machine's processors were {busy:.0%} busy" if busy > BUSY else "")
-                    )
+        if wrong := _wrong(moment, kept):
+            busy = float(conditions.get("processor_busy", 0))
+            return wrong + (f"; the machine's processors were {busy:.0%} busy" if busy > BUSY else "")
     if "counters" not in conditions:
         return ""
     try:
@@ -106,5 +96,24 @@ def unsound(conditions: Mapping[str, Any], capture: Callable[[], Capture]) -> st
         return (
             f"a frame of {longest} bytes was captured where {largest} fit: the offloads of a network card are not off"
         )
-    wrong = reconcile(found, conditions["links"], conditions["counters"])
-    return f"captures and counters do not agree: {wrong[0]}" if wrong else ""
+    disagreeing = reconcile(found, conditions["links"], conditions["counters"])
+    return f"captures and counters do not agree: {disagreeing[0]}" if disagreeing else ""
+
+
+def _wrong(moment: str, kept: Mapping[str, Any]) -> str:
+    """The first link that was not as set, else the first of which nobody can say so; "" if there is none."""
+    readings = [(f"{one.attachment} {one.direction}", reading) for one in judged(kept) for reading in one.readings]
+    for link, reading in readings:
+        if reading.outcome is Outcome.FAILED:
+            allowed = f" ({reading.allowed})" if reading.allowed else ""
+            return (
+                f"{link} was not as set {moment} the run: "
+                f"{reading.what} {reading.set}{allowed}, measured {reading.measured}"
+            )
+    for at, why in kept.get("absent", {}).items():
+        return f"{at} was not measured {moment} the run: {why}"
+    for link, reading in readings:
+        # With `again` another measurement might have told it; without, so much loss is set that none could.
+        if reading.what == "delay" and reading.outcome is Outcome.INCONCLUSIVE and reading.again:
+            return f"the delay of {link} could not be measured {moment} the run: {reading.because}"
+    return ""

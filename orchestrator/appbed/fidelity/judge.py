@@ -20,6 +20,7 @@ _SLOWEST_BIT = 20e6  # what a cable without a rate carries at least, in any stat
 _AWAKE_MS = 1.0  # a machine with time for its cables delays most frames less
 _FAST_BIT = 1e9  # from here on a short train's length is the sender's
 _FULL_FRAME = 1514
+_TELLING_LOSS_PCT = 80  # forty probes through this hardly ever leave fewer than the three that a delay takes
 _ENOUGH = 50  # delays from which on a spread says something
 
 
@@ -81,7 +82,9 @@ def _delay(it: Impairment, found: Sample, error: float, allowed: Allowance) -> R
     said = _ms(set_ms)
     if len(delays) < 3:
         because = f"{found.lost} of {found.sent} frames were lost" if found.lost else "the machine was too busy to send"
-        return Reading("delay", said, "", "", Outcome.INCONCLUSIVE, because, again=not found.lost)
+        mean_pct = it.burst.mean_pct if it.burst else it.loss_pct
+        again = not found.lost or mean_pct <= _TELLING_LOSS_PCT
+        return Reading("delay", said, "", "", Outcome.INCONCLUSIVE, because, again=again)
     steady = not it.jitter_ms and len(delays) < _ENOUGH
     measured = min(delays) if steady else _quantile(it, delays, 0.5)
     # 1.2533: the standard deviation of a normal median over that of the mean
@@ -126,7 +129,7 @@ def _burst(back_pct: float, found: Sample, error: float) -> Reading:
     low, high = bounds.band(found.lost_probes, *_tails(found.lost_probes, back_pct / 100, back_pct / 100), error)
     longest, shortest = found.lost_probes / max(low, 1), found.lost_probes / high
     measured = found.lost_probes / found.runs
-    fits = low <= found.runs <= high + 1  # the last row may have been cut short by the end
+    fits = low <= found.runs <= high + found.measurements  # the last row may have been cut short by the end
     return _reading(
         "burst", f"{100 / back_pct:.3g} frames", f"{measured:.3g}", f"{shortest:.3g} to {longest:.3g}", fits
     )

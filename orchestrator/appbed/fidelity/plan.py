@@ -31,6 +31,11 @@ class Series:
     pause_us: int
     wait_us: int
 
+    @property
+    def longest_s(self) -> float:
+        """When at the latest nothing more of it is waited for."""
+        return (self.pause_us + self.count * self.interval_us + self.wait_us) / 1e6
+
 
 def quick(it: Impairment, mtu: int, turn: int = 0, *, probes: int = 10) -> tuple[Series, ...]:
     """Probes and one train. `turn` sets the trains of several links apart, so that they are not all carried at once."""

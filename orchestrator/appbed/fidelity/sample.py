@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from appbed.fidelity.plan import Series
@@ -47,6 +47,23 @@ class Sample:
     train: Train | None = None
     queue: Train | None = None
     foreign: int | None = None
+    measurements: int = 1
+
+    def __add__(self, other: Sample) -> Sample:
+        """Both as one, for what is counted; a train stays that of one measurement, and nobody else's frames are told of."""
+        return replace(
+            self,
+            sent=self.sent + other.sent,
+            probes=self.probes + other.probes,
+            delays_ms=self.delays_ms + other.delays_ms,
+            lost=self.lost + other.lost,
+            damaged=self.damaged + other.damaged,
+            copies=self.copies + other.copies,
+            lost_probes=self.lost_probes + other.lost_probes,
+            runs=self.runs + other.runs,
+            foreign=None,
+            measurements=self.measurements + other.measurements,
+        )
 
     def plain(self) -> dict[str, Any]:
         """Without what is as usual: a run keeps many of these."""
