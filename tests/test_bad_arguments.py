@@ -82,7 +82,8 @@ def test_a_run_of_an_unknown_scenario(appbed: Appbed, saved: Path) -> None:
     (saved / "prediction.json").write_text('{"scenario": "gone"}')
     done = appbed("check", str(saved))
     assert done.status == USE
-    assert done.complaint.startswith(f"{saved}: was made by scenario 'gone', which is unknown; known: tour")
+    assert done.complaint.startswith(f"{saved}: was made by scenario 'gone', which is unknown; known: ")
+    assert "tour" in done.complaint
 
 
 def test_a_run_whose_prediction_is_no_json(appbed: Appbed, saved: Path) -> None:

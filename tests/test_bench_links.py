@@ -56,6 +56,7 @@ def test_as_many_links_change_as_internet_has(links: ModuleType) -> None:
 
 
 @pytest.mark.root
+@pytest.mark.thorough
 def test_the_short_form_runs_and_writes_its_figures(tmp_path: Path) -> None:
     out = tmp_path / "links.json"
     argv = [sys.executable, "-m", "bench.links", "--backend", "relay", "--rows", "plane,changes", "--short"]

@@ -15,7 +15,7 @@ def root() -> Path:
 
 def topologies() -> dict[str, Path]:
     """Shipped topologies by name."""
-    return {path.stem: path for path in sorted((root() / "compose").glob("*.yaml"))}
+    return {path.stem: path for path in sorted((root() / "compose").glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def topology_file(name: str) -> Path:

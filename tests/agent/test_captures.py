@@ -20,6 +20,8 @@ from appbed.agent.door import Door, Found
 from appbed.analysis import Capture
 from appbed.errors import AgentError, AppbedError, InputError
 
+pytestmark = pytest.mark.thorough  # real processes and rings
+
 ETHERTYPE = 0x88B5  # for local experiments: nobody else sends it
 HEADER = b"\xff" * 6 + b"\2" * 6 + ETHERTYPE.to_bytes(2, "big")
 # Without IPv6 nothing is sent but what a test sends.

@@ -22,7 +22,7 @@ from appbed.impairment import Impairment
 from appbed.verdict import Outcome
 from needed import need_netem
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.thorough]  # frames on real cables take real time
 PROBES = Series("probes", 10, 60, 5_000, 0, 500_000)
 
 

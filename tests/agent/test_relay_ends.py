@@ -16,7 +16,7 @@ from wires import ETHERTYPE, Ear, Frame, Wire, ip
 
 from appbed.impairment import Impairment
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.thorough]  # real interfaces
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from appbed.fidelity.plan import SMALL, held_frames
 from appbed.impairment import Impairment
 from appbed.verdict import Outcome
 
+pytestmark = pytest.mark.thorough  # simulated by the hundred
+
 ERROR = bounds.each(700)
 SOUND: tuple[dict[str, Any], ...] = (
     {},

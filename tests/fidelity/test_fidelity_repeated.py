@@ -16,6 +16,8 @@ from appbed.fidelity.repeated import judge_all
 from appbed.impairment import Impairment
 from appbed.verdict import Outcome
 
+pytestmark = pytest.mark.thorough  # simulated by the hundred
+
 ERROR = bounds.each(700)
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.thorough  # servers that let one wait
+
 CLIENT = Path(__file__).parents[2] / "images" / "client"
 HTML = b'<link rel="icon" href="data:,"><img src="/a.jpg"><img src="b.jpg"><img src="/a.jpg"><a href="/c.html">c</a><img src="/d.jpg">'
 FILES = {"/": HTML, "/a.jpg": b"A" * 3000, "/b.jpg": b"B" * 20, "/d.jpg": b"D"}

@@ -12,6 +12,8 @@ from appbed.verdict import Outcome
 
 from . import mutants
 
+pytestmark = pytest.mark.thorough  # every saved run as every mutant
+
 KNOWN = scenario.discover()
 SAVED = sorted(
     folder.name for folder in mutants.SAVED.iterdir() if folder.name != "tour"

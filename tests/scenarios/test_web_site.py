@@ -33,7 +33,9 @@ def test_the_idle_time_out_is_the_server_s_default() -> None:
 
 
 def test_the_first_visitor_is_the_shop_s_default() -> None:
-    assert re.search(rf"FIRST_VISITOR\"\) or \"{cookies.FIRST_VISITOR}\"", (IMAGES / "shop" / "settings.py").read_text())
+    assert re.search(
+        rf"FIRST_VISITOR\"\) or \"{cookies.FIRST_VISITOR}\"", (IMAGES / "shop" / "settings.py").read_text()
+    )
 
 
 def test_the_textbook_s_round_trips_are_what_is_left_without_a_rate() -> None:

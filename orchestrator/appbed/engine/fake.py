@@ -59,7 +59,9 @@ class FakeEngine(CountedCalls):
         self.unready: dict[str, str] = {}  # hosts that never get ready, and what is waited for
         self.agent_late = 0  # streams to the agent that end because it does not listen yet
         self.log: dict[str, str] = {}  # by host
-        self.published: dict[str, dict[int, int]] = {}  # by service: ports of a container, and where they are on 127.0.0.1
+        self.published: dict[
+            str, dict[int, int]
+        ] = {}  # by service: ports of a container, and where they are on 127.0.0.1
         self.captured = b""  # what a capture's file holds
         self.capture_options: dict[str, Any] = {}  # of the latest
         self.capture_problem = ""  # why captures end before they are stopped
