@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit thorough integration test-netem check lock bench-up bench-capture bench-links clean
+.PHONY: help setup demo test unit thorough integration scenarios test-netem check lock bench-up bench-capture bench-links clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,7 +35,10 @@ thorough: $(BIN)/appbed ## tests that need no engine but more time
 	$(BIN)/pytest -q -m thorough
 
 integration: setup ## tests on real containers
-	$(BIN)/pytest -q -m docker
+	$(BIN)/pytest -q -m 'docker and not scenarios'
+
+scenarios: setup ## every scenario on real containers, in its short form; 12 minutes on a quiet machine
+	$(BIN)/pytest -q -m scenarios
 
 test-netem: setup ## links by the kernel's netem, in user-mode Linux where it can be had: each setting, then a lab
 	$(BIN)/python -m tests.netem.uml -- pytest -q --color=no -p no:cacheprovider -k netem tests/agent/test_cables*.py tests/agent/test_measure.py

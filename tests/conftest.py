@@ -13,6 +13,7 @@ import typer.main
 from hypothesis import settings
 
 from appbed import evidence
+from appbed import lab as lab_module
 from appbed.engine import docker
 from appbed.engine.fake import FakeEngine
 from appbed.evidence import Recorder
@@ -71,7 +72,8 @@ def small(tmp_path: Path, quiet: None) -> Path:
 
 
 @pytest.fixture
-def engine(quiet: None) -> FakeEngine:
+def engine(quiet: None, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    monkeypatch.setattr(lab_module, "_MOMENT_S", 0.001)  # this engine's processors are at rest, or what a test says
     return FakeEngine()
 
 

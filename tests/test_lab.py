@@ -137,6 +137,17 @@ def test_several_links_change_together_and_all_are_reset(engine: FakeEngine, lab
     assert (settings(engine, "client@campus"), settings(engine)) == ("clean", DECLARED)
 
 
+def test_calm_is_when_the_processors_were_half_idle_for_a_moment(engine: FakeEngine, lab: Lab) -> None:
+    engine.ticks = [{"busy": busy, "all": 50 * number} for number, busy in enumerate((0, 50, 90, 100, 150))]
+    assert lab.calm() == 0.2
+    assert len(engine.ticks) == 1
+
+
+def test_a_machine_that_does_not_calm_down_is_told_when_time_is_up(engine: FakeEngine, lab: Lab) -> None:
+    engine.ticks = [{"busy": 50 * number, "all": 50 * number} for number in range(10_000)]
+    assert lab.calm(timeout_s=0.1) == 1.0
+
+
 def test_a_link_shows_itself_and_no_other_of_its_host(lab: Lab) -> None:
     assert lab.link("gateway@campus").show()["attachment"] == "gateway@campus"
     assert lab.link("gateway@access").show()["address"] == "10.77.2.2"

@@ -29,6 +29,8 @@ from appbed.links import Link, held, plan
 from appbed.topology import Topology
 
 READY_S = 60.0
+CALM_S = 15.0
+_CALM, _MOMENT_S = 0.5, 0.25
 _CANNOT_SAY = (69, 126, 127)  # EX_UNAVAILABLE, and no such command (docker exec says both)
 
 
@@ -258,6 +260,19 @@ class Lab:
         with ThreadPoolExecutor(6) as pool:
             said = pool.map(lambda host: self.exec(host, "/appbed/remembers", check=False), names)
             return {host: done for host, done in zip(names, said, strict=True) if done.status not in _CANNOT_SAY}
+
+    def calm(self, timeout_s: float = CALM_S) -> float:
+        """Waits until the processors are idle for half of a moment: what a reset starts goes on after the reset has answered.
+
+        Returns the share that was busy in the last moment, also when time is up.
+        """
+        deadline, share = time.monotonic() + timeout_s, 1.0
+        ticks = self.agent.ask("status")["processor"]
+        while share > _CALM and time.monotonic() < deadline:
+            threading.Event().wait(_MOMENT_S)  # the moment that is looked at
+            before, ticks = ticks, self.agent.ask("status")["processor"]
+            share = (ticks["busy"] - before["busy"]) / max(1, ticks["all"] - before["all"])
+        return share
 
     def reset_links(self) -> None:
         """Every link goes back to what the topology declares."""

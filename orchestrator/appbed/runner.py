@@ -137,12 +137,14 @@ def _act(each: Scenario, lab: Lab, folder: Path, seed: int, say: Say) -> None:
             lab.reset()  # after the links: a resolver remembers how far away each server was
             remembered = lab.remembered()
             say("measuring the links")
+            lab.calm()
             watch = verify.Watch(lab)
             before = lab.agent.ask("status")
             watch.count()
             lab.start_capture("run", each.capture)
             watch.count()
-            recorder.event("capturing", points=list(each.capture))
+            busy = lab.calm()
+            recorder.event("capturing", points=list(each.capture), processor_busy=round(busy, 3))
             try:
                 each.run(lab, recorder)
             finally:

@@ -14,7 +14,7 @@ from appbed import runner, scenario
 from appbed.engine.docker import DockerEngine
 from appbed.verdict import Outcome
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.docker, pytest.mark.scenarios, pytest.mark.timeout(480)]
 DNS = [name for name in scenario.discover() if name.startswith("dns.")]
 
 

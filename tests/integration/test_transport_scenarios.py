@@ -11,7 +11,7 @@ import pytest
 
 from appbed import scenario
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.docker, pytest.mark.scenarios, pytest.mark.timeout(480)]
 TRANSPORT = [name for name in scenario.discover() if name.startswith("transport.")]
 
 

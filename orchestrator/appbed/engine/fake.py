@@ -56,6 +56,7 @@ class FakeEngine(CountedCalls):
         self.taken: list[IPv4Network] = []  # routes of the machine
         self.raced: set[str] = set()  # nets that look free and are not: create raises AddressTaken
         self.dead: set[str] = set()  # services whose container ends as soon as it runs
+        self.ticks: list[dict[str, int]] = []  # what the agent says of the processors, one for each time it is asked
         self.unready: dict[str, str] = {}  # hosts that never get ready, and what is waited for
         self.agent_late = 0  # streams to the agent that end because it does not listen yet
         self.log: dict[str, str] = {}  # by host

@@ -21,6 +21,7 @@ class Circumstances(Protocol):
     capture_problem: str
     capture_options: dict[str, Any]
     dropped: int
+    ticks: list[dict[str, int]]
 
 
 class FakeAgent:
@@ -61,7 +62,7 @@ class FakeAgent:
                     "missing": self._missing(),
                     "hosts": sorted(set(self._topology.hosts) - self._engine.dead),
                     "captures": sorted(self._captures),
-                    "processor": {"busy": 0, "all": 0},
+                    "processor": self._engine.ticks.pop(0) if self._engine.ticks else {"busy": 0, "all": 0},
                 }
             case "links":
                 return {"links": [self._line(name) for name in self.links], "backend": "fake"}
