@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from appbed import runner, scenario
 from appbed.engine.docker import DockerEngine
 from appbed.verdict import Outcome
 
+from .short_forms import all_pass, group, outcomes
+
 pytestmark = [pytest.mark.docker, pytest.mark.scenarios, pytest.mark.timeout(480)]
-WEB = [name for name in scenario.discover() if name.startswith("web.")]
-
-
-def outcomes(engine: DockerEngine, to: Path, chosen: Iterable[str], override: str) -> dict[str, Outcome]:
-    """Short forms of scenarios, on topologies with something changed in them."""
-    changed = to / "changed.yaml"
-    changed.write_text(override)
-    known = scenario.discover()
-    running = runner.run(
-        {name: known[name] for name in chosen},
-        engine,
-        to / "runs",
-        seed=1,
-        links="auto",
-        say=lambda text: None,
-        short=True,
-        overrides=(changed,),
-    )
-    return {ran.name: ran.verdict.outcome for ran in running}
+WEB = group("web")
 
 
 def test_every_claim_of_the_web_passes_in_its_short_form(tmp_path: Path) -> None:
-    argv = [sys.executable, "-m", "appbed.cli", "run", "web", "--short", "--seed", "1", "--json"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path)
-    ran = json.loads(done.stdout)
-    assert {each["scenario"]: each["outcome"] for each in ran} == dict.fromkeys(WEB, "PASSED"), [
-        each["because"] for each in ran if each["outcome"] != "PASSED"
-    ]
-    assert done.returncode == 0
+    all_pass("web", tmp_path)
 
 
 def test_without_keep_alive_at_the_server_exactly_the_claims_about_persistent_connections_fail(

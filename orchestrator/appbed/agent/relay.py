@@ -27,9 +27,8 @@ from appbed.agent.netlink import Netlink
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _BATCH = 64  # frames taken from one end before the others and the clock get their turn
-_ROOM = (
-    256 << 20
-)  # bytes of memory for frames on the way, of all cables: 5 s of 400 Mbit/s, half of what the container may use
+# Bytes of memory for frames on the way, of all cables: 5 s of 400 Mbit/s, half of what the container may use.
+_ROOM = 256 << 20
 _FRAME_COST = 150  # what a waiting frame takes beside its bytes
 
 
@@ -176,9 +175,8 @@ class Relay:
 def serve(control: socket.socket) -> None:
     """The relay's process."""
     _LIBC.prctl(29, 1, 0, 0, 0)  # PR_SET_TIMERSLACK: 1 ns instead of 50 us
-    _LIBC.mallopt(
-        -1, _ROOM
-    )  # M_TRIM_THRESHOLD: memory that frames leave is kept for the next ones, without page faults
+    # M_TRIM_THRESHOLD: memory that frames leave is kept for the next ones, without page faults.
+    _LIBC.mallopt(-1, _ROOM)
     gc.freeze()
     gc.disable()  # nothing here refers to itself, and looking through thousands of waiting frames takes time
     with contextlib.closing(Relay(control)) as relay:

@@ -90,9 +90,8 @@ class Tap:
         at = self._block * _BLOCK_BYTES
         status, frames, first = _BLOCK.unpack_from(self._ring, at)
         if not status & _USER:
-            self._socket.getsockopt(
-                socket.SOL_SOCKET, socket.SO_ERROR
-            )  # "the interface is down" is said until it is heard
+            # "The interface is down" is said until it is heard.
+            self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             return False
         with memoryview(self._ring) as ring:
             self._write(recording, ring, at + first, frames)
