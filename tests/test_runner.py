@@ -331,6 +331,7 @@ def moments(runs: Path) -> list[tuple[int, str]]:
     return [(number, call) for number, call in calls if call != "hang up"]
 
 
+@pytest.mark.thorough
 def test_ctrl_c_when_any_call_of_a_run_has_happened_leaves_nothing(quiet: None, runs: Path) -> None:
     for number, call in moments(runs)[::2]:
         engine = FakeEngine()
@@ -340,6 +341,7 @@ def test_ctrl_c_when_any_call_of_a_run_has_happened_leaves_nothing(quiet: None, 
         assert engine.instances() == [], f"interrupted at call {number}, {call}"
 
 
+@pytest.mark.thorough
 def test_a_real_signal_at_any_call_of_a_run_leaves_nothing(quiet: None, runs: Path) -> None:
     for number, call in moments(runs)[1::2]:
         engine = FakeEngine()

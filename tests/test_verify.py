@@ -133,6 +133,7 @@ def test_without_a_name_too_what_is_not_measured_is_inconclusive(appbed: Appbed,
     assert appbed("verify").status == 4
 
 
+@pytest.mark.thorough
 def test_a_setting_that_cannot_be_told_is_inconclusive_and_a_wrong_one_is_worse(
     appbed: Appbed, up: FakeEngine, lab: Lab
 ) -> None:

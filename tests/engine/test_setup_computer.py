@@ -62,6 +62,7 @@ class TestRun:
         assert result.status == 124
         assert "no result after 0 s" in result.output
 
+    @pytest.mark.thorough
     def test_a_child_that_keeps_the_pipe_does_not_keep_us(self, computer: ThisComputer) -> None:
         child = "import os, time\nif os.fork() == 0:\n    os.setsid(); time.sleep(3)\nelse:\n    print('done')"
         started = time.monotonic()

@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.thorough  # datagrams take their real time
+
 FLOW = Path(__file__).parents[2] / "images" / "client" / "flow"
 
 

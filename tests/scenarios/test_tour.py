@@ -32,12 +32,14 @@ def test_the_saved_run_passes_again_and_again(tmp_path: Path) -> None:
     assert json.loads((folder / "verdict.json").read_text())["outcome"] == "PASSED"
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("without_swarm")
 @pytest.mark.parametrize("name", mutants.GENERAL)
 def test_no_mutant_passes(name: str, tmp_path: Path) -> None:
     assert _judged(mutants.evidence("tour", tmp_path, mutants.GENERAL[name])) is not Outcome.PASSED
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("without_swarm")
 @pytest.mark.parametrize("point", mutants.points("tour"))
 def test_without_a_point_it_does_not_pass(point: str, tmp_path: Path) -> None:
