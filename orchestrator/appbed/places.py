@@ -9,8 +9,9 @@ from appbed.errors import InputError
 
 
 def root() -> Path:
-    """The folder that holds compose/ and images/: the checkout."""
-    return Path(__file__).resolve().parents[2]
+    """The folder that holds compose/ and images/: the checkout, or what an installed package brought along."""
+    brought = Path(__file__).resolve().parent / "share"
+    return brought if brought.is_dir() else Path(__file__).resolve().parents[2]
 
 
 def topologies() -> dict[str, Path]:

@@ -17,7 +17,11 @@ case "$3" in
   freeze)
     if [ "$(cat "$here/late")" -gt 0 ]; then
       echo $(($(cat "$here/late") - 1)) > "$here/late"
-      (until [ -e "$here/thawed" ]; do sleep 0.001; done; echo "com. 60 SOA a. b. 9 1 1 1 1" > "$here/zones/com.zone") > /dev/null 2>&1 &
+      late() {
+        until [ -e "$here/thawed" ]; do sleep 0.001; done
+        echo "com. 60 SOA a. b. 9 1 1 1 1" > "$here/zones/com.zone"
+      }
+      late > /dev/null 2>&1 &
       echo $! > "$here/writer"
     fi
     rm -f "$here/thawed" ;;
