@@ -58,6 +58,9 @@ bench-links: $(BIN)/appbed ## what links do against what was set, both back-ends
 	  $$uml $(BIN)/python -m bench.links --backend netem --out bench/out/links-netem.json
 	$(BIN)/python -m bench.links --backend relay --beside bench/out/links-netem.json
 
+bench-report: $(BIN)/appbed ## seconds and megabytes of a report of 45 runs
+	$(BIN)/python bench/report.py
+
 lock: $(BIN)/appbed ## the tested set of packages
 	$(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check > requirements.lock
 

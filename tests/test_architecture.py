@@ -15,9 +15,9 @@ ROOT = Path(appbed.__file__).parent
 # "engine" is the protocol alone; what speaks to real engines ("engines": docker, setup, doctor, ...) only CHOOSERS may name.
 FLOORS = (
     ("errors", "process"),
-    ("units", "models", "verdict", "places", "lease", "fields", "analysis"),
+    ("units", "models", "verdict", "claims", "places", "lease", "fields", "analysis"),
     ("impairment",),
-    ("schema", "evidence", "fidelity"),
+    ("schema", "evidence", "fidelity", "swarms"),
     ("loader", "report"),
     ("topology",),
     ("engine", "agent", "partition"),
@@ -29,13 +29,21 @@ FLOORS = (
     ("scenario", "verify"),
     ("scenarios",),
     ("runner",),
+    ("testbed",),
     ("cli", "pytest_plugin"),
 )
 CHOOSERS = ("cli", "pytest_plugin")
 FLOOR = {part: height for height, parts in enumerate(FLOORS) for part in parts}
 # `scenario` finds scenarios by walking their package, whose __init__ holds nothing.
 REGISTRY = ("appbed.scenario", "appbed.scenarios")
-PURE = ("units", "models", "verdict", "fields", "impairment")  # the same answer every time, whatever the machine
+PURE = (
+    "units",
+    "models",
+    "verdict",
+    "claims",
+    "fields",
+    "impairment",
+)  # the same answer every time, whatever the machine
 JUDGES = ("analysis", "models", "verdict", "evidence", "report", "fidelity")
 OUTSIDE = {"os", "socket", "time", "random", "secrets", "threading", "asyncio", "pathlib", "tempfile", "shutil"}
 STARTERS = {"subprocess", "docker", "multiprocessing", "pty", "pexpect", "requests"}
@@ -194,8 +202,8 @@ def test_help_waits_for_nothing_heavy() -> None:
     """The SDK, packets and the models take longer to import than the rest of a short command."""
     loaded = {"appbed.cli", *reached("appbed.cli", at_once=True)}
     packages = {name.partition(".")[0] for module in loaded for name in imports(module, at_once=True)}
-    assert not packages & {"docker", "scapy", "pydantic", "yaml", "dns", "h11", "requests"}
-    assert not {part(module) for module in loaded} & {"analysis", "lab", "engines"}
+    assert not packages & {"docker", "scapy", "pydantic", "yaml", "dns", "h11", "requests", "jinja2", "matplotlib"}
+    assert not {part(module) for module in loaded} & {"analysis", "lab", "engines", "report"}
 
 
 def test_scenarios_know_labs_and_nothing_above_them() -> None:

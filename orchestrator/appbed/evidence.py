@@ -1,7 +1,7 @@
 """A run on disk: what was predicted, done, captured and judged.
 
 runs/<time>-<scenario>/
-  prediction.json   written before anything runs
+  prediction.json   written before anything runs, and where a scenario asks for the idle way again when that was measured
   conditions.json   versions, links as set and as measured, back-end, seed, drops
   events.jsonl      what the scenario did, when
   capture.pcapng    every packet at every point
@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 from appbed.analysis import Capture
 from appbed.errors import EngineError, InputError
+from appbed.verdict import Verdict
 
 
 class _HasTime(Protocol):
@@ -56,6 +57,11 @@ class Evidence:
     @functools.cached_property
     def conditions(self) -> dict[str, Any]:
         return self._json("conditions.json")
+
+    @functools.cached_property
+    def verdict(self) -> Verdict:
+        """As judged last."""
+        return Verdict.read(self._json("verdict.json"))
 
     @functools.cached_property
     def events(self) -> tuple[Event, ...]:

@@ -37,8 +37,17 @@ def client_server_s(size_bit: float, peers: int, server_bit: float, slowest_down
 
 def peer_to_peer_s(size_bit: float, seed_bit: float, uploads_bit: list[float], slowest_download_bit: float) -> float:
     """Least time to distribute a file among peers: max{F/us, F/dmin, NF/(us + sum ui)} (Kurose and Ross, section 2.5)."""
+    return peer_to_peer_acked_s(size_bit, 0, seed_bit, uploads_bit, slowest_download_bit)
+
+
+def peer_to_peer_acked_s(
+    size_bit: float, ack_bit: float, seed_bit: float, uploads_bit: list[float], slowest_download_bit: float
+) -> float:
+    """The same bound where a peer's uplink also carries `ack_bit` of acknowledgements for the file it downloads:
+    max{F/us, F/dmin, N(F + A)/(us + sum ui)}, since every bit sent by anybody passes one of these uplinks."""
     together = seed_bit + sum(uploads_bit)
-    return max(size_bit / seed_bit, size_bit / slowest_download_bit, len(uploads_bit) * size_bit / together)
+    peers = len(uploads_bit)
+    return max(size_bit / seed_bit, size_bit / slowest_download_bit, peers * (size_bit + ack_bit) / together)
 
 
 # ---- TCP: what a byte of payload costs on the wire, and how many round trips a window needs
@@ -56,6 +65,11 @@ INITIAL_WINDOW = 10
 def wire_bytes(payload_bytes: int) -> int:
     """Layer-2 bytes of `payload_bytes` sent in full segments."""
     return payload_bytes + -(-payload_bytes // MSS_BYTES) * SEGMENT_HEADER_BYTES
+
+
+def ack_bytes(payload_bytes: int) -> int:
+    """Layer-2 bytes of the acknowledgements of `payload_bytes`: one for two full segments (RFC 5681, section 4.2)."""
+    return -(-payload_bytes // (2 * MSS_BYTES)) * SEGMENT_HEADER_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +210,46 @@ def lindley_waits_s(arrivals_s: Sequence[float], services_s: Sequence[float]) ->
         waits_s.append(begins_s - arrival_s)
         free_s = begins_s + service_s
     return waits_s
+
+
+# ---- electronic mail
+
+SMTP_LINE_BYTES = 60
+"""A command or a reply of SMTP, give or take the length of an address; a fraction of a millisecond at 2 Mbit/s."""
+
+
+def smtp_round_trips(messages: int, *, reused: bool) -> int:
+    """From the first SYN to the last message's acceptance, one message after the other without pipelining (RFC 5321, 4.1.4).
+
+    A connection costs SYN, greeting and EHLO; a message MAIL, RCPT, DATA and itself. A connection that is used again is asked
+    first whether it still lives (RSET).
+    """
+    return 7 * messages if not reused else 7 + 5 * (messages - 1)
+
+
+def smtp_delivery_s(path: Path, message_bytes: int) -> float:
+    """One message over a connection of its own, SYN to acceptance: 7 RTT + transmission; `path` from sender to receiver.
+
+    Each command that was acknowledged has opened the sender's window by a segment (RFC 5681, section 3.1).
+    """
+    commands = 4  # EHLO, MAIL, RCPT, DATA
+    line_s = answer_s(path, Exchange(SMTP_LINE_BYTES, SMTP_LINE_BYTES))
+    greeting_s = path.round_trip_s + wire_time_s(wire_bytes(SMTP_LINE_BYTES), path.down_bit)
+    # The message goes up, so waiting for a window is the sender's: the same sum with the directions exchanged.
+    back, message = Path(path.round_trip_s, path.down_bit, path.up_bit), Exchange(SMTP_LINE_BYTES, message_bytes)
+    pushed_s = answer_s(back, message, INITIAL_WINDOW + commands)
+    return connect_s(path) + greeting_s + commands * line_s + pushed_s
+
+
+def retry_s(backoff_s: float, queue_run_s: float) -> float:
+    """Longest time until a message that waits for a server is tried again: one back-off, and the queue's next run after it
+    (Postfix, QSHAPE_README: a deferred message is tried in the first queue run after its time has come)."""
+    return backoff_s + queue_run_s
+
+
+def bounce_s(lifetime_s: float, backoff_s: float, queue_run_s: float, try_s: float) -> float:
+    """Longest time until a message to a dead server is given up: the first try that ends after its lifetime (qmgr(8))."""
+    return lifetime_s + retry_s(backoff_s, queue_run_s) + try_s
 
 
 # ---- transport services

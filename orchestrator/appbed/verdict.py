@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -22,7 +22,10 @@ _ORDER = (Outcome.PASSED, Outcome.UNSUPPORTED, Outcome.FAILED, Outcome.INCONCLUS
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the table: what was looked at, what was predicted, what was seen; as numbers too where both are quantities."""
+    """One line of the table: what was looked at, what was predicted, what was seen; as numbers too where both are quantities.
+
+    `allowed` is from where to where the measured number agrees, `spread` the lowest and highest of measurements repeated.
+    """
 
     what: str
     expected: str
@@ -31,11 +34,24 @@ class Finding:
     because: str = ""
     predicted: float | None = None
     measured: float | None = None
+    allowed: tuple[float, float] | None = None
+    spread: tuple[float, float] | None = None
 
     def plain(self) -> dict[str, Any]:
         """Numbers only where there are any."""
         told = {**asdict(self), "outcome": self.outcome.value}
         return {key: value for key, value in told.items() if value is not None}
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Finding:
+        """What `plain` made. Raises KeyError, TypeError or ValueError for anything else."""
+        what, expected, seen = (str(plain[key]) for key in ("what", "expected", "seen"))
+        predicted, measured = (
+            None if plain.get(key) is None else float(plain[key]) for key in ("predicted", "measured")
+        )
+        allowed, spread = (_pair(plain.get(key)) for key in ("allowed", "spread"))
+        outcome, because = Outcome(plain["outcome"]), str(plain.get("because", ""))
+        return cls(what, expected, seen, outcome, because, predicted, measured, allowed, spread)
 
     @property
     def error(self) -> float | None:
@@ -68,6 +84,24 @@ class Verdict:
             "findings": [finding.plain() for finding in self.findings],
         }
 
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Verdict:
+        """What `plain` made. Raises KeyError, TypeError or ValueError for anything else."""
+        figures = plain.get("figures")
+        return cls(
+            Outcome(plain["outcome"]),
+            str(plain["because"]),
+            tuple(map(Finding.read, plain["findings"])),
+            None if figures is None else {str(name): float(value) for name, value in dict(figures).items()},
+        )
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    low, high = value
+    return float(low), float(high)
+
 
 def finding(what: str, expected: object, seen: object, agrees: bool, because: str = "") -> Finding:
     return Finding(what, str(expected), str(seen), Outcome.PASSED if agrees else Outcome.FAILED, because)
@@ -77,15 +111,24 @@ BUSY = 0.8
 """Share of the processors from which on a time that disagrees says nothing about the servers."""
 
 
-def timed(what: str, predicted_s: float, measured_s: float, tolerance_s: float, processor_busy: float) -> Finding:
-    """A time judged: one that disagrees on an overloaded machine is INCONCLUSIVE."""
+def timed(
+    what: str,
+    predicted_s: float,
+    measured_s: float,
+    tolerance_s: float,
+    processor_busy: float,
+    repeated_s: Sequence[float] = (),
+) -> Finding:
+    """A time judged: one that disagrees on an overloaded machine is INCONCLUSIVE. `repeated_s` are all measurements of it."""
     expected, seen = f"{predicted_s * 1000:.0f} ms", f"{measured_s * 1000:.0f} ms"
     agrees = abs(measured_s - predicted_s) <= tolerance_s
     outcome, because = Outcome.PASSED if agrees else Outcome.FAILED, ""
     if not agrees and processor_busy > BUSY:
         because = f"expected {expected}, saw {seen}, and the machine's processors were {processor_busy:.0%} busy"
         outcome = Outcome.INCONCLUSIVE
-    return Finding(what, expected, seen, outcome, because, predicted_s, measured_s)
+    allowed_s = (predicted_s - tolerance_s, predicted_s + tolerance_s)
+    spread_s = (min(repeated_s), max(repeated_s)) if len(repeated_s) > 1 else None
+    return Finding(what, expected, seen, outcome, because, predicted_s, measured_s, allowed_s, spread_s)
 
 
 def judged(findings: Iterable[Finding], figures: Mapping[str, float] | None = None) -> Verdict:

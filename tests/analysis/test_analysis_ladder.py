@@ -147,3 +147,8 @@ def test_a_label_cannot_break_the_page() -> None:
 def test_passwords_are_not_drawn() -> None:
     talk = Talk(server=("10.77.2.80", 110)).open().say("server", b"+OK\r\n").say("client", b"PASS hungry\r\n")
     assert "hungry" not in text(draw(Capture.open(pcap(talk.frames)), ("pop3",)))
+    talk = Talk(server=("10.77.2.25", 587)).open().say("server", b"220 mail\r\n").say("client", b"EHLO me\r\n")
+    talk.say("server", b"250 AUTH PLAIN\r\n").say("client", b"AUTH PLAIN AGh1bmdyeQ==\r\n").say("server", b"235 ok\r\n")
+    drawn = text(draw(Capture.open(pcap(talk.frames)), ("smtp",)))
+    assert "AGh1bmdyeQ==" not in drawn
+    assert "AUTH PLAIN ****" in drawn

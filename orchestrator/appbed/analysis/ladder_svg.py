@@ -16,13 +16,20 @@ ARROWS_A_PANEL = 36
 _LEFT, _TOP, _COLUMN, _RIGHT, _TIMES = 132, 46, 190, 110, 66
 _STEP, _ARRIVAL_STEP, _SLACK, _BREAK = 22, 3, 40, 20
 _CHARACTER = 6.1
-_STYLE = (
-    "text{font:11px Helvetica,Arial,sans-serif;fill:#000}"
-    ".host{font-weight:bold;font-size:13px;text-anchor:middle}.time{text-anchor:end;fill:#555;font-size:9.5px}"
-    ".life{stroke:#888;stroke-width:1}.arrow{stroke:#000;stroke-width:1.2}"
-    ".label{text-anchor:middle;paint-order:stroke;stroke:#fff;stroke-width:3px}"
-    ".trip{stroke:#000;stroke-width:.8;fill:none}.trip-label{font-style:italic;font-size:9.5px}"
-    ".break{stroke:#888;stroke-dasharray:2 3}"
+# A style inside a page holds for all of the page, so every rule says that it is about ladders.
+_STYLE = "".join(
+    f".ladder {rule}"
+    for rule in (
+        "text{font:11px Helvetica,Arial,sans-serif;fill:#000}",
+        ".host{font-weight:bold;font-size:13px;text-anchor:middle}",
+        ".time{text-anchor:end;fill:#555;font-size:9.5px}",
+        ".life{stroke:#888;stroke-width:1}",
+        ".arrow{stroke:#000;stroke-width:1.2}",
+        ".label{text-anchor:middle;paint-order:stroke;stroke:#fff;stroke-width:3px}",
+        ".trip{stroke:#000;stroke-width:.8;fill:none}",
+        ".trip-label{font-style:italic;font-size:9.5px}",
+        ".break{stroke:#888;stroke-dasharray:2 3}",
+    )
 )
 
 
@@ -69,7 +76,7 @@ def _panel(hosts: Sequence[str], arrows: Sequence[Arrow]) -> str:
     width = _LEFT + _COLUMN * (len(hosts) - 1) + _RIGHT
     height = scale.bottom + 24
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:.0f}" width="{width}" '
+        f'<svg class="ladder" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:.0f}" width="{width}" '
         f'height="{height:.0f}" role="img"><style>{_STYLE}</style>'
         '<defs><marker id="head" viewBox="0 0 10 8" refX="10" refY="4" markerWidth="9" markerHeight="8" orient="auto">'
         '<path d="M0,0L10,4L0,8z"/></marker></defs>'

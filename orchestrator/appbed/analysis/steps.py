@@ -9,6 +9,7 @@ from typing import TypeVar
 from appbed.analysis.capture import Capture, Conversation
 from appbed.analysis.dns_message import DnsMessage
 from appbed.analysis.http import HttpExchange
+from appbed.analysis.smtp import SmtpCommand
 from appbed.analysis.tcp import Connection
 
 _Record = TypeVar("_Record", bound=Conversation)
@@ -86,13 +87,13 @@ def _exchange_steps(exchange: HttpExchange) -> Iterator[Step]:
 
 
 def smtp_steps(capture: Capture, point: str | None) -> Iterator[Step]:
-    """The greeting, commands and replies, and the message between."""
+    """The greeting, commands without the credentials in them, and replies, and the message between."""
     for dialogue in _chosen(capture, capture.smtp, point):
         at, client, server = dialogue.point, dialogue.client.host, dialogue.server.host
         if dialogue.greeting is not None:
             greeting = f"{dialogue.greeting.code} {dialogue.greeting.lines[0]}"
             yield Step(at, dialogue.greeting.start_s, server, client, greeting, "smtp")
-        parts = [(command.line, command.start_s, command.reply) for command in dialogue.commands]
+        parts = [(_smtp_label(command), command.start_s, command.reply) for command in dialogue.commands]
         parts += [
             (f"message, {len(message.content)} bytes", message.start_s, message.reply) for message in dialogue.messages
         ]
@@ -101,6 +102,12 @@ def smtp_steps(capture: Capture, point: str | None) -> Iterator[Step]:
             if reply is not None:
                 answer = f"{reply.code} {reply.lines[-1]}".rstrip()
                 yield Step(at, reply.start_s, server, client, answer, "smtp", start_s)
+
+
+def _smtp_label(command: SmtpCommand) -> str:
+    """RFC 4954: what follows the mechanism of AUTH is name and password."""
+    mechanism, credentials, _ = command.argument.partition(" ")
+    return f"AUTH {mechanism} ****" if command.verb == "AUTH" and credentials else command.line
 
 
 def pop3_steps(capture: Capture, point: str | None) -> Iterator[Step]:

@@ -11,12 +11,12 @@ from typing import NoReturn
 
 import typer
 
-from appbed.cli import captures, faults, lab, links, machine, packets, runs, verify
+from appbed.cli import captures, faults, lab, links, machine, packets, reports, runs, swarm, verify
 from appbed.cli.app import Interrupted, ReaderLeft, app, capture_app, fault_app, link_app
 from appbed.cli.show import complain, out, say_wrong
 from appbed.errors import AppbedError
 
-__all__ = ["captures", "faults", "lab", "links", "machine", "main", "packets", "runs", "verify"]
+__all__ = ["captures", "faults", "lab", "links", "machine", "main", "packets", "reports", "runs", "swarm", "verify"]
 INTERRUPTED, READER_LEFT = 130, 141  # 128 + SIGINT, 128 + SIGPIPE, as a shell says it
 
 app.add_typer(link_app, name="link", rich_help_panel="Links and packets")
