@@ -31,7 +31,8 @@ def session(pytester: pytest.Pytester, engine: FakeEngine, monkeypatch: pytest.M
 
     def run(tests: str, *options: str, mark: str = MARK) -> pytest.RunResult:
         pytester.makepyfile(test_it=mark + tests)
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-rA", *options)
+        # A Ctrl-C inside is one of that session alone.
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-rA", *options, no_reraise_ctrlc=True)
 
     return run
 

@@ -42,6 +42,9 @@ RIGHT = {"APPBED_NET": "10.77", "DOMAIN": "crepes.fr", "MAIL_USERS": "alice caro
         ("PIPELINING", "true"),
         ("MESSAGE_SIZE_LIMIT", "10M"),
         ("QUOTA", "-1"),
+        ("RELAY_HOST", "10.77.3.54:25"),
+        ("RELAY_FROM", "mail.crepes.fr"),
+        ("POP3_DELETES", "never"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(name: str, value: str) -> None:
@@ -231,6 +234,62 @@ def test_reset_leaves_nothing_but_the_passwords(fresh: str) -> None:
     assert messages(fresh) == json.loads(inside(fresh, "/appbed/queue")) == []
     assert inside(fresh, "/appbed/password", "alice") == password
     inside(fresh, "/appbed/healthcheck")
+
+
+def setting(server: str, name: str) -> str:
+    return inside(server, "postconf", "-h", name).strip()
+
+
+@pytest.mark.docker
+def test_other_settings_hold_until_the_next_reset_and_mail_stays(fresh: str) -> None:
+    agent(fresh, "submit('Subject: kept\\r\\n\\r\\nhi'); wait_for(1)")
+    inside(fresh, "/appbed/set", "SMTP_REUSE=on")
+    inside(fresh, "/appbed/set", "QUEUE_LIFETIME=6s", "RELAY_HOST=10.77.3.54")
+    assert setting(fresh, "smtp_connection_cache_destinations") == "static:all"
+    assert (setting(fresh, "maximal_queue_lifetime"), setting(fresh, "relayhost")) == ("6s", "[10.77.3.54]")
+    assert len(messages(fresh)) == 1
+    assert inside(fresh, "/appbed/remembers").splitlines()[1:] == [
+        "SMTP_REUSE=on",
+        "QUEUE_LIFETIME=6s",
+        "RELAY_HOST=10.77.3.54",
+    ]
+    inside(fresh, "/appbed/reset")
+    assert (setting(fresh, "maximal_queue_lifetime"), setting(fresh, "relayhost")) == ("30s", "")
+    assert inside(fresh, "/appbed/remembers") == ""
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("wrong", ["SMTP_REUSE=maybe", "DOMAIN=crepes.fr", "MINIMAL_BACKOFF=9s", "QUOTA", ""])
+def test_a_setting_that_is_not_possible_changes_nothing(fresh: str, wrong: str) -> None:
+    done = subprocess.run(
+        ["docker", "exec", fresh, "/appbed/set", *filter(None, [wrong])], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (64, 1)
+    assert inside(fresh, "/appbed/remembers") == ""
+
+
+@pytest.mark.docker
+def test_what_waits_in_the_queue_is_remembered_until_a_reset(fresh: str) -> None:
+    agent(fresh, "submit('Subject: hello\\r\\n\\r\\nhi', to='bob@hamburger.edu')")
+    assert inside(fresh, "/appbed/remembers").startswith("queue: ")
+    inside(fresh, "/appbed/reset")
+    assert inside(fresh, "/appbed/remembers") == ""
+
+
+@pytest.mark.docker
+def test_a_server_that_is_hasty_on_purpose_deletes_what_was_marked_when_the_connection_is_lost(fresh: str) -> None:
+    inside(fresh, "/appbed/set", "POP3_DELETES=at-loss")
+    agent(
+        fresh,
+        """
+submit("Subject: marked\\r\\n\\r\\nhi")
+wait_for(1)
+kept = mailbox(); kept.dele(1); kept.rset(); kept.quit()
+wait_for(1)
+lost = mailbox(); lost.dele(1); lost.sock.close(); lost.file.close()
+wait_for(0)
+""",
+    )
 
 
 @pytest.mark.docker

@@ -96,3 +96,13 @@ def test_a_proxy_that_refuses_to_say_is_not_one_without_copies(
     with listening(serve) as where:
         done = remembers("proxy", tmp_path, ("3128", where.partition(":")[2]))
     assert (done.returncode, (done.stdout, done.stderr)) == (status, says)
+
+
+def test_a_queue_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+    here = ("/run/appbed/", f"{tmp_path}/")
+    assert remembers("mail", tmp_path, here, setpriv="echo 'mailbox: bob/Maildir/new/1'").stdout.count("mailbox: ") == 2
+    (tmp_path / "settings").write_text("SMTP_REUSE=on\n")
+    set_ = remembers("mail", tmp_path, here, setpriv=":")
+    assert (set_.returncode, set_.stdout) == (0, "SMTP_REUSE=on\n")
+    done = remembers("mail", tmp_path, here, setpriv="echo 'find: Permission denied' >&2; exit 1")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "find: Permission denied\n")

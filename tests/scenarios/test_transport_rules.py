@@ -94,6 +94,8 @@ def test_rules_of_imap() -> None:
     login, fetch = command("LOGIN", state="not authenticated"), command("UID FETCH", state="selected", tag="A2")
     assert by_imap(login, fetch) == []
     assert by_imap(command("FETCH", state="authenticated")) == ["'FETCH' in the authenticated state"]
+    assert by_imap(command("NAMESPACE", state="authenticated")) == []
+    assert by_imap(command("NAMESPACE", state="not authenticated")) == ["'NAMESPACE' in the not authenticated state"]
     assert by_imap(login, login) == ["a tag used twice"]
     assert by_imap(command("LOGIN", state="not authenticated", status="")) == ["LOGIN without a completion"]
     assert by_imap(command("LOGIN", state="not authenticated", tag="(")) == ["'(' is no tag"]

@@ -6,13 +6,12 @@ import contextlib
 import hashlib
 import socket
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
 import h11
 
-KEPT_BYTES = 4 * 1024 * 1024
-"""So much of an answer is kept for its references; the rest is counted and hashed."""
 CLOSE_S = 1.0  # a server that said it would close has so long
 _EPOCH_S = time.time() - time.monotonic()
 
@@ -20,6 +19,10 @@ _EPOCH_S = time.time() - time.monotonic()
 def now_s() -> float:
     """Seconds since 1970, comparable with captures; never goes back."""
     return _EPOCH_S + time.monotonic()
+
+
+def _nothing(data: bytes) -> None:
+    """Nobody looks at it."""
 
 
 class Trouble(Exception):
@@ -39,7 +42,6 @@ class Answer:
     done_s: float = 0.0
     size: int = 0
     digest: str = ""
-    kept: bytes = field(default=b"", repr=False)
     persistent: bool = False
 
 
@@ -78,10 +80,10 @@ class Connection:
         except OSError as error:
             self._fail("closed early", error.strerror or str(error))
 
-    def answer(self, method: str = "GET") -> Answer:
-        """The next response; the request it belongs to was sent before."""
+    def answer(self, look: Callable[[bytes], None] = _nothing) -> Answer:
+        """The next response; the request it belongs to was sent before. `look` sees each piece of its body as it arrives."""
         parser = h11.Connection(our_role=h11.CLIENT)
-        parser.send(h11.Request(method=method, target="/", headers=[("Host", "x")]))
+        parser.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
         parser.send(h11.EndOfMessage())
         found: Answer | None = None
         digest, first_byte_s = hashlib.sha256(), 0.0
@@ -101,7 +103,7 @@ class Connection:
                     data = bytes(event.data)
                     digest.update(data)
                     found.size += len(data)
-                    found.kept += data[: KEPT_BYTES - len(found.kept)]
+                    look(data)
                 elif isinstance(event, h11.EndOfMessage) and found:
                     break
         except h11.RemoteProtocolError as error:
@@ -128,7 +130,7 @@ class Connection:
     def _more(self) -> bytes:
         try:
             self._left("waiting for the answer")
-            data = self._socket.recv(262_144)
+            data = self._socket.recv(65_536)  # more would be memory of its own each time, and cost the page some 20 us
         except TimeoutError:
             self._fail("no answer", "not complete before the deadline")
         except OSError as error:

@@ -6,14 +6,15 @@ import queue
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import quote, urlsplit
 
 from loader.connection import CLOSE_S, Answer, Connection, Trouble, now_s
-from loader.references import references
+from loader.references import References
 
 _AS_IT_IS = "/%:@!$&'()*+,;=~-._"  # what a path may hold unquoted (RFC 3986, section 3.3), and what is quoted already
+_WARM = 10
 MODES = ("serial", "parallel", "persistent", "pipelined")
 
 
@@ -48,11 +49,10 @@ class Object:
     body_bytes: int = 0
     sha256: str = ""
     error: str = ""
-    kept: bytes = field(default=b"", repr=False)
 
     def take(self, answer: Answer) -> None:
         self.first_byte_s, self.done_s = answer.first_byte_s, answer.done_s
-        self.status, self.body_bytes, self.sha256, self.kept = answer.status, answer.size, answer.digest, answer.kept
+        self.status, self.body_bytes, self.sha256 = answer.status, answer.size, answer.digest
         if not 200 <= answer.status < 300:
             self.error = f"status {answer.status}"
 
@@ -69,6 +69,7 @@ class Load:
         self.connections: list[Connection] = []
         self.objects: list[Object] = []
         self.name_s = 0.0
+        self._page = References(settings.url)
         self._addresses: dict[str, tuple[str, int]] = {}
         self._lock = threading.Lock()
 
@@ -88,7 +89,7 @@ class Load:
             line = self._persistent([base])
         else:
             self._alone(base)
-        urls = references(base.kept, base.url)[: self.settings.at_most] if not base.error else []
+        urls = self._page.urls[: self.settings.at_most] if not base.error else []
         others = [Object(url) for url in urls]
         self.objects += others
         match self.settings.mode:
@@ -123,7 +124,7 @@ class Load:
         try:
             connection = self._open(each.url)
             self._ask(connection, [each])
-            each.take(connection.answer())
+            each.take(self._answer(connection, each))
         except Trouble as trouble:
             each.fail(trouble)
 
@@ -133,7 +134,7 @@ class Load:
             try:
                 line = self._fitting(line, each.url)
                 self._ask(line, [each])
-                answer = line.answer()
+                answer = self._answer(line, each)
                 each.take(answer)
                 line = self._still_open(line, answer)
             except Trouble as trouble:
@@ -167,6 +168,10 @@ class Load:
         return line if answer.persistent else None
 
     # ---- requests and connections
+
+    def _answer(self, connection: Connection, each: Object) -> Answer:
+        """Of the base file every piece is looked through for references as it comes."""
+        return connection.answer(self._page.feed) if each is self.objects[0] else connection.answer()
 
     def _ask(self, connection: Connection, objects: list[Object]) -> None:
         requests = b"".join(self._request(each.url) for each in objects)
@@ -219,13 +224,19 @@ class Load:
 
 
 def _warm_up() -> None:
-    """Everything once in vain, over a socket pair: Python's first time is a millisecond slower, and a browser is not just started."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n<img src="/a.b">')
-        line = Connection(0, ("", 0), now_s() + 1, ours)
-        references(line.answer().kept, "http://x/")
-        line.close()
+    """A page a few times in vain, over a socket pair: Python's first times are a millisecond slower, and a browser is not just
+    started."""
+    body = b"".join(b'<p>%d</p><img src="/%d.b" alt="">' % (number, number) for number in range(10))
+    for number in range(_WARM):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            theirs.sendall(
+                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n" % len(body) + body
+            )
+            line = Connection(number, ("", 0), now_s() + 1, ours)
+            page, each = References("http://x/"), Object("http://x/")
+            each.take(line.answer(page.feed))
+            line.close()
 
 
 def _resolved(authority: str, deadline_s: float) -> tuple[str, int]:

@@ -1,0 +1,1 @@
+"""Scenarios of electronic mail (2.3)."""
