@@ -17,6 +17,7 @@ PROXY = Path(__file__).parents[2] / "images" / "proxy"
         ("APPBED_NET", ""),
         ("APPBED_NET", "10.300"),
         ("CACHE", "maybe"),
+        ("REVALIDATE", "never"),
         ("FRESH_MINUTES", "1h"),
         ("DNS_SECONDS", "0"),
         ("PERSISTENT_ORIGIN", "yes"),

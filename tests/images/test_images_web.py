@@ -64,6 +64,12 @@ def test_the_broken_page_has_one_broken_reference() -> None:
         ("KEEPALIVE_TIMEOUT", "15s\n15s"),
         ("KEEPALIVE_REQUESTS", "0"),
         ("CACHE_CONTROL", 'no-cache"; return 500; #'),
+        ("HTTPS_NAME", "localhost"),
+        ("HTTPS_NAME", "www.someschool.edu, DNS:*"),
+        ("MEMBER", "alice"),
+        ("MEMBER", "alice:short"),
+        ("ANSWER_DELAY_MS", "30ms"),
+        ("ANSWER_DELAY_MS", "007"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(name: str, value: str) -> None:

@@ -62,6 +62,34 @@ def test_reset_forgets(internet: Lab) -> None:
     assert internet.exec("shop", "/appbed/visitors").stdout.strip() == "[]"
 
 
+def test_a_cache_lists_its_copies_however_many_there_are(internet: Lab) -> None:
+    """Squid's own list stopped for ever beyond 16 kB, a dozen copies."""
+    proxy, origin = (internet.topology.host(host).address for host in ("proxy", "www-1"))
+    internet.reset("proxy")
+    lines = "".join(f"{number / 100} http://{origin}/small/01.jpg?{number}\n" for number in range(100))
+    internet.exec("client", "/appbed/browse", f"{proxy}:3128", stdin=lines)
+    assert len(internet.exec("proxy", "/appbed/remembers").stdout.splitlines()) == 100
+    internet.reset("proxy")
+    assert internet.exec("proxy", "/appbed/remembers").stdout == ""
+
+
+def test_a_web_server_shows_whoever_trusts_its_authority_that_it_is_the_one_asked_for(internet: Lab) -> None:
+    authority = internet.exec("www-1", "/appbed/authority").stdout
+    internet.exec("client", "tee", "/home/client/authority.pem", stdin=authority)
+
+    def status(name: str, *trusting: str) -> int:
+        there = ("--resolve", f"{name}:443:{internet.topology.host('www-1').address}")
+        get = ("curl", "-s", "-f", "-o", "/dev/null", *there, *trusting)
+        return internet.exec("client", *get, f"https://{name}/", check=False).status
+
+    trusting = ("--cacert", "/home/client/authority.pem")
+    assert status("www.someschool.edu", *trusting) == 0
+    assert status("web.someschool.edu", *trusting) == status("www.someschool.edu") == 60
+    kept = internet.exec("www-1", "find", "/srv/tls", "/srv/members", "-perm", "/077").stdout
+    assert kept == "", "others could read it"
+    internet.reset("client")
+
+
 def test_no_port_is_published_beyond_this_machine(internet: Lab) -> None:
     shown = subprocess.run(
         ["docker", "ps", "--filter", f"label=org.appbed.instance={internet.name}", "--format", "{{.Names}} {{.Ports}}"],

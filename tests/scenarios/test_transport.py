@@ -11,9 +11,10 @@ import pytest
 
 from appbed.analysis import Passage
 from appbed.impairment import parse
-from appbed.scenarios.transport import datagrams
+from appbed.scenarios.transport import datagrams, security
 from appbed.scenarios.transport_parts import transfers
 from appbed.scenarios.transport_parts.flows import Flow, Flown
+from appbed.scenarios.web_parts.site import SITE
 
 IMAGES = Path(__file__).parents[2] / "images"
 
@@ -24,6 +25,26 @@ def test_the_large_file_has_the_size_predicted() -> None:
     assert numbers
     first, last = int(numbers[1]), int(numbers[2])
     assert (last - first + 1) * (len(numbers[1]) + 1) == transfers.MIB
+
+
+def test_the_member_is_the_server_s_default_and_its_certificate_does_not_name_the_alias() -> None:
+    entrypoint = (IMAGES / "web" / "entrypoint").read_text()
+    assert f"member=${{MEMBER:-{security.MEMBER}}}" in entrypoint
+    assert f"https_name=${{HTTPS_NAME-{SITE}}}" in entrypoint
+    alias, _, domain = security.ALIAS.partition(".")
+    zone = (IMAGES / "nameserver" / "zones" / f"{domain}.zone").read_text()
+    assert re.search(rf"^{alias} +IN CNAME {SITE.partition('.')[0]}$", zone, re.MULTILINE)
+
+
+def test_a_password_can_be_read_as_it_is_and_as_http_writes_it() -> None:
+    def line(said: bytes) -> Any:
+        return Fake(from_client=Fake(data=said), from_server=Fake(data=b"\x17\x03\x03"))
+
+    written = b"GET / HTTP/1.1\r\nAuthorization: Basic YWxpY2U6ZG93bi10aGUtcmFiYml0LWhvbGU=\r\n\r\n"
+    assert security._readable([line(written)]) == "readable"
+    assert security._readable([line(b"name=alice&password=down-the-rabbit-hole")]) == "readable"
+    assert security._readable([line(b"\x16\x03\x01 something else")]) == "unreadable"
+    assert security._readable([]) == "not sent"
 
 
 def test_a_flow_has_as_many_datagrams_as_rate_and_time_give() -> None:
@@ -42,6 +63,15 @@ def test_a_share_is_judged_by_what_chance_does_once_in_ten_thousand_times() -> N
     outcomes = [datagrams._share("lost", 0.05, count, 2000).outcome.value for count in (60, 70, 130, 145)]
     assert outcomes == ["FAILED", "PASSED", "PASSED", "FAILED"]
     assert datagrams._share("lost", 0.05, 0, 0).outcome.value == "FAILED"
+
+
+def test_a_share_is_allowed_exactly_where_it_passes() -> None:
+    for share in (0.0, 0.05, 0.5):
+        for count in range(0, 201):
+            line = datagrams._share("lost", share, count, 200)
+            assert line.allowed
+            assert line.measured is not None
+            assert (line.outcome.value == "PASSED") == (line.allowed[0] <= line.measured <= line.allowed[1])
 
 
 def flown(*ways: tuple[float, float | None]) -> Flown:

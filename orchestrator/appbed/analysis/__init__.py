@@ -31,7 +31,7 @@
     capture.smtp()                                       # SmtpDialogue: .verbs, .commands, .messages (.email)
     capture.pop3(), capture.imap()                       # sessions with .commands, .phases / .states, .deleted ...
     capture.announces(), capture.bittorrent()            # tracker announces; sessions of peers: .of("piece")
-    capture.tls()                                        # names and versions of the hellos
+    capture.tls()                                        # names and versions of the hellos, .certificate, .alerts
 
     capture.once(capture.http())                         # each conversation at one point: its client's, if captured at
     capture.passages("host:client", "network:campus")    # packet by packet: .delay_s, .lost, .copies
@@ -47,6 +47,7 @@ Packets a link damaged (wrong checksum) are counted, `Connection.damaged`, and o
 from appbed.analysis.analyze import Analysis, Table, analyze
 from appbed.analysis.bittorrent import PeerMessage, PeerSession
 from appbed.analysis.capture import Capture
+from appbed.analysis.certificates import Certificate, certificate
 from appbed.analysis.dns import DnsTransaction
 from appbed.analysis.dns_message import DnsMessage, Question
 from appbed.analysis.dns_plain import DnsRecord
@@ -65,9 +66,9 @@ from appbed.analysis.tls import TlsAlert, TlsHandshake
 from appbed.analysis.tracker import TrackerAnnounce
 
 __all__ = [
-    "Analysis", "Arrow", "Capture", "Connection", "DnsMessage", "DnsRecord", "DnsTransaction", "Endpoint",
+    "Analysis", "Arrow", "Capture", "Certificate", "Connection", "DnsMessage", "DnsRecord", "DnsTransaction", "Endpoint",
     "HttpExchange", "HttpRequest", "HttpResponse", "ImapCommand", "ImapResponse", "ImapSession", "Ladder", "Packet",
     "Packets", "Passage", "PeerMessage", "PeerSession", "Point", "Pop3Command", "Pop3Reply", "Pop3Session", "Question",
     "SmtpCommand", "SmtpDialogue", "SmtpMessage", "SmtpReply", "Stream", "Table", "TlsAlert", "TlsHandshake",
-    "TrackerAnnounce", "analyze",
+    "TrackerAnnounce", "analyze", "certificate",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""TLS handshakes: the names and versions offered and chosen, and alerts sent in the clear; nothing is decrypted."""
+"""TLS handshakes: names and versions offered and chosen, certificates and alerts sent in the clear; nothing is decrypted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from appbed.analysis.certificates import Certificate, certificate
 from appbed.analysis.session import OnConnection
 from appbed.analysis.stream import Stream
 from appbed.analysis.tcp import Connection
@@ -31,6 +32,7 @@ ALERTS = {
 _HELLO = re.compile(rb"(?:\A|\n)(\x16\x03[\x00-\x04]..\x01\x00)", re.DOTALL)
 _SERVER_RECORD = re.compile(rb"(?:\A|\n)([\x15\x16]\x03[\x00-\x04])")
 _LOOK_BYTES = 16_384
+_CERTIFICATE, _APPLICATION_DATA = 11, 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ class TlsHandshake(OnConnection):
     """The hellos of one connection, at its beginning or after STARTTLS, STLS or CONNECT.
 
     `server_name` is the name the client asks for (SNI, RFC 6066), "" without one; `version` the one the server
-    chose, "" where its hello was not seen; `protocols` are those offered by ALPN.
+    chose, "" where its hello was not seen; `protocols` are those offered by ALPN. `certificate` is the server's own, None where
+    it was encrypted (TLS 1.3) or not seen. `application_bytes` is the size of what both sides encrypted for the processes above
+    (in TLS 1.3 the rest of the handshake is among it).
     """
 
     server_name: str
@@ -58,6 +62,8 @@ class TlsHandshake(OnConnection):
     alerts: tuple[TlsAlert, ...]
     start_s: float
     end_s: float
+    certificate: Certificate | None
+    application_bytes: int
 
 
 def handshakes(connections: Iterable[Connection]) -> tuple[TlsHandshake, ...]:
@@ -88,7 +94,12 @@ def _handshake(connection: Connection, at: int) -> TlsHandshake:
         for kind, body, time_s in records
         if kind == 21 and len(body) == 2
     ]
-    return TlsHandshake(connection, name, offered, protocols, version, tuple(alerts), client.seen_s(at), end_s)
+    ways = [(client, at), *([(server, answer.start(1))] if answer is not None else [])]
+    encrypted = sum(size for way in ways for kind, size in _sizes(*way) if kind == _APPLICATION_DATA)
+    return TlsHandshake(
+        connection, name, offered, protocols, version, tuple(alerts), client.seen_s(at), end_s,
+        _certificate(answered), encrypted,
+    )  # fmt: skip
 
 
 def _records(stream: Stream, at: int) -> Iterator[tuple[int, bytes, float]]:
@@ -100,6 +111,26 @@ def _records(stream: Stream, at: int) -> Iterator[tuple[int, bytes, float]]:
             return
         at += 5 + size
         yield head[0], body, stream.arrived_s(at - 1)
+
+
+def _sizes(stream: Stream, at: int) -> Iterator[tuple[int, int]]:
+    """Type and size of every record, encrypted ones too."""
+    while len(head := stream.read(at, at + 5)) == 5 and 20 <= head[0] <= 23 and head[1] == 3:
+        size = int.from_bytes(head[3:], "big")
+        yield head[0], size
+        at += 5 + size
+
+
+def _certificate(records: list[tuple[int, bytes, float]]) -> Certificate | None:
+    """The first one of the server's list (RFC 5246, section 7.4.2)."""
+    data, at = b"".join(body for record, body, _ in records if record == 22), 0
+    while at + 4 <= len(data):
+        size = int.from_bytes(data[at + 1 : at + 4], "big")
+        if data[at] == _CERTIFICATE:
+            listed = data[at + 4 : at + 4 + size][3:]
+            return certificate(listed[3 : 3 + int.from_bytes(listed[:3], "big")])
+        at += 4 + size
+    return None
 
 
 def _hello(records: list[tuple[int, bytes, float]], kind: int) -> bytes:
