@@ -12,6 +12,7 @@ import pytest
 
 from appbed import loader, models, topology
 from appbed.scenarios.dns import caching, hit_rate, mail_alias
+from appbed.scenarios.dns_parts import races
 from appbed.scenarios.dns_parts.hierarchy import FAR, SERVERS, round_trip_s
 
 ROOT = Path(__file__).parents[2]
@@ -77,3 +78,8 @@ def test_wondering_about_nothing_is_refused() -> None:
     done = subprocess.run([sys.executable, str(WONDER), "1"], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_races_are_about_names_that_no_race_before_was_about() -> None:
+    assert races.names(0, 2) == ["race0.com", "race1.com"]
+    assert not set(races.names(0, 10)) & set(races.names(10, 100))

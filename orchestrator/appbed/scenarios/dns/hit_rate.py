@@ -126,7 +126,8 @@ def _share(expected: Mapping[str, Any], counted: tuple[int, int]) -> Finding:
     told = f"{expected['share']:.2f} to {expected['share_at_most']:.2f} ({chance[0]:.2f} to {chance[1]:.2f} by chance)"
     what = f"{expected['load']:g} requests within the TTL: share answered from memory"
     outcome = Outcome.PASSED if agrees else Outcome.FAILED
-    return Finding(what, told, f"{share:.2f} ({whole} misses, {hits} hits)", outcome, "", expected["share"], share)
+    seen = f"{share:.2f} ({whole} misses, {hits} hits)"
+    return Finding(what, told, seen, outcome, "", expected["share"], share, (chance[0], chance[1]))
 
 
 SCENARIO = Scenario(

@@ -60,19 +60,14 @@ class Cold:
         for point, expected in evidence.prediction["expected"].items():
             steps = [f"{point}: {number}" for number in range(expected["times"])]
             walks = [walk(evidence, step) for step in steps]
-            yield from _counted(point, expected, walks)
+            yield from counted(point, expected, walks)
             yield from self._answers(evidence, point, expected, steps, walks)
-            primed = [walk(evidence, f"{step}: forget") for step in steps]
-            own = sum(_primed(each, expected["lossy"]) for each in primed)
-            yield finding(f"{point}: forgotten all but the root's own names", len(steps), own, own == len(steps))
+            yield forgotten(evidence, point, [f"{step}: forget" for step in steps], lossy=expected["lossy"])
             at = [at_servers(evidence, step, captured) for step in steps]
             wanted = dict(Counter(expected["zones"]))
             right = sum({zone: count for zone, count in each.items() if count} == wanted for each in at)
             yield finding(f"{point}: the same at the servers", len(steps), right, right == len(steps))
-            quick = [each.duration_s for each in walks if not each.again and each.duration_s is not None]
-            seen_s = median(quick) if quick else 0.0
-            busy = evidence.conditions["processor_busy"]
-            yield timed(f"{point}: time, median", expected["time_s"], seen_s, _TIME * expected["time_s"], busy)
+            yield in_time(evidence, point, expected["time_s"], walks)
 
     def _answers(
         self, evidence: Evidence, point: str, expected: Mapping[str, Any], steps: Sequence[str], walks: Sequence[Walk]
@@ -85,13 +80,28 @@ class Cold:
         yield finding(f"{point}: the same at the client", len(walks), got, got == len(walks))
 
 
+def in_time(evidence: Evidence, point: str, predicted_s: float, walks: Sequence[Walk]) -> Finding:
+    """The median of those walks in which nothing had to be sent again."""
+    quick = [each.duration_s for each in walks if not each.again and each.duration_s is not None]
+    seen_s = median(quick) if quick else 0.0
+    busy = evidence.conditions["processor_busy"]
+    return timed(f"{point}: time, median", predicted_s, seen_s, _TIME * predicted_s, busy, quick)
+
+
+def forgotten(evidence: Evidence, point: str, steps: Sequence[str], *, lossy: bool) -> Finding:
+    """In each of these steps the local server forgot all, and asked nothing but what it has to ask before any question."""
+    own = sum(_primed(walk(evidence, step), lossy) for step in steps)
+    return finding(f"{point}: forgotten all but the root's own names", len(steps), own, own == len(steps))
+
+
 def _primed(seen: Walk, lossy: bool) -> bool:
     """After a reset the resolver asks a root server for the root's own names, once for itself and once for who asked."""
     names = [(each.name, each.type) for each in seen.onward]
     return names == [(".", "NS")] and (seen.again == 1 or (lossy and seen.again > 1))
 
 
-def _counted(point: str, expected: Mapping[str, Any], walks: Sequence[Walk]) -> Iterator[Finding]:
+def counted(point: str, expected: Mapping[str, Any], walks: Sequence[Walk]) -> Iterator[Finding]:
+    """Each walk has as many messages as predicted, and asks the zones in the order predicted."""
     counts = Counter(each.messages for each in walks)
     again = sum(each.again for each in walks)
     wanted = f"{expected['messages']}, {expected['times']} times"
@@ -100,11 +110,11 @@ def _counted(point: str, expected: Mapping[str, Any], walks: Sequence[Walk]) -> 
     yield finding(f"{point}: messages", wanted, f"{seen or 'none'}{f' ({again} sent again)' if again else ''}", exact)
     if not expected["lossy"]:
         yield finding(f"{point}: queries sent again", 0, again, again == 0)
-    orders = Counter(", ".join(each.zones) for each in walks)
-    order = ", ".join(expected["zones"])
+    orders = Counter(", ".join(each.zones) or "nobody" for each in walks)
+    order = ", ".join(expected["zones"]) or "nobody"
     yield finding(
         f"{point}: asked by the local server",
         order,
-        "; ".join(orders) or "nobody",
+        "; ".join(orders),
         orders == {order: expected["times"]},
     )

@@ -16,19 +16,20 @@ _BUYERS = (("ns-hosting", "ns-umass-2"), ("ns-umass-2", "ns-hosting"))
 """Each buyer has the same two name servers the other way round, so that the zone tells whose they are."""
 
 
-def names(count: int) -> list[str]:
-    return [f"race{number}.com" for number in range(count)]
+def names(first: int, count: int) -> list[str]:
+    """Names that no race before the `first` one was about."""
+    return [f"race{number}.com" for number in range(first, first + count)]
 
 
-def run(lab: Lab, record: Recorder, step: str, count: int) -> None:
+def run(lab: Lab, record: Recorder, step: str, first: int, count: int) -> None:
     record.step(step)
     with ThreadPoolExecutor(len(_BUYERS)) as pool:
-        for name in names(count):
+        for name in names(first, count):
             orders = [_order(lab, name, buyer) for buyer in _BUYERS]
             list(pool.map(lambda order: lab.exec("registrar", *order, check=False), orders))
     record.step(f"{step}: asked")
     server = lab.topology.host("tld-com").address
-    questions = "".join(f"@{server} {name} NS +noedns +norecurse +noall\n" for name in names(count))
+    questions = "".join(f"@{server} {name} NS +noedns +norecurse +noall\n" for name in names(first, count))
     lab.exec("client", "dig", "-f", "/dev/stdin", stdin=questions)
 
 
@@ -39,7 +40,7 @@ def _order(lab: Lab, name: str, servers: tuple[str, str]) -> list[str]:
     return words
 
 
-def check(evidence: Evidence, step: str, count: int) -> Iterator[Finding]:
+def check(evidence: Evidence, step: str, first: int, count: int) -> Iterator[Finding]:
     """Of each name one update is taken and one is not; what the zone has afterwards is what was taken."""
     seen: list[DnsTransaction] = within(evidence.capture.dns("host:registrar"), evidence.window(step))
     updates = [each for each in seen if each.query and each.response and each.query.opcode == _UPDATE]
@@ -51,7 +52,7 @@ def check(evidence: Evidence, step: str, count: int) -> Iterator[Finding]:
         said.setdefault(name, []).append(each.rcode)
         if each.rcode == "NOERROR":
             taken[name] = {f"{record.name} {record.value}" for record in records if record.type == "A"}
-    once = sum(sorted(said.get(name, ())) == ["NOERROR", "YXDOMAIN"] for name in names(count))
+    once = sum(sorted(said.get(name, ())) == ["NOERROR", "YXDOMAIN"] for name in names(first, count))
     yield equal(f"{step}: names with one winner and one refusal", count, once)
     asked: list[DnsTransaction] = within(evidence.capture.dns("host:client"), evidence.window(f"{step}: asked"))
     held = {
@@ -59,5 +60,5 @@ def check(evidence: Evidence, step: str, count: int) -> Iterator[Finding]:
         for each in asked
         if each.responses
     }
-    same = sum(bool(taken.get(name)) and held.get(name) == taken.get(name) for name in names(count))
+    same = sum(bool(taken.get(name)) and held.get(name) == taken.get(name) for name in names(first, count))
     yield equal(f"{step}: names delegated to the winner's servers", count, same)

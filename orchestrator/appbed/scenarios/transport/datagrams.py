@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from appbed import impairment, models
@@ -84,7 +85,11 @@ def _share(what: str, share: float, count: int, sent: int) -> Finding:
     """As many as `share` of all, within what chance does once in ten thousand times."""
     agrees = sent > 0 and min(bounds.at_most(count, sent, share), bounds.at_least(count, sent, share)) >= _ERROR / 2
     line = finding(what, f"{share:.2%}", f"{count / sent:.2%}" if sent else "nothing sent", agrees)
-    return Finding(line.what, line.expected, line.seen, line.outcome, line.because, share, count / max(1, sent))
+    fewest, most = bounds.band(
+        sent, lambda k: bounds.at_most(k, sent, share), lambda k: bounds.at_least(k, sent, share), _ERROR
+    )
+    allowed = (fewest / max(1, sent), most / max(1, sent))
+    return replace(line, predicted=share, measured=count / max(1, sent), allowed=allowed)
 
 
 def _no_handshake(evidence: Evidence) -> Finding:

@@ -95,7 +95,7 @@ def _point(name: str, expected: Mapping[str, float], flown: Flown, evidence: Evi
         yield timed(f"{name}: highest tenth of delays", predicted_s, seen_s, _PEAK_SHARE * predicted_s, busy)
     else:
         tolerance_s = max(_SHARE * predicted_s, _LEAST_S)
-        yield timed(f"{name}: one-way delay", predicted_s, median(delays_s), tolerance_s, busy)
+        yield timed(f"{name}: one-way delay", predicted_s, median(delays_s), tolerance_s, busy, delays_s)
     if name not in LARGE and name != _FILE:
         yield finding(f"{name}: datagrams lost", 0, flown.lost, flown.lost == 0)
 
