@@ -37,7 +37,7 @@ thorough: $(BIN)/appbed ## tests that need no engine but more time
 integration: setup ## tests on real containers
 	$(BIN)/pytest -q -m 'docker and not scenarios'
 
-scenarios: setup ## every scenario on real containers, in its short form; 12 minutes on a quiet machine
+scenarios: setup ## every scenario on real containers, in its short form, and in worlds that are not as predicted; half an hour
 	$(BIN)/pytest -q -m scenarios
 
 test-netem: setup ## links by the kernel's netem, in user-mode Linux where it can be had: each setting, then a lab

@@ -14,13 +14,13 @@ from typing import Any
 from appbed import evidence, fidelity, places, scenario, topology, verify
 from appbed.captured import Captured
 from appbed.engine import Completed, Engine
-from appbed.errors import AppbedError, CommandError, InputError
+from appbed.errors import AppbedError, CommandError, CommandTimeout, InputError
 from appbed.evidence import Evidence, Recorder
 from appbed.impairment import change
 from appbed.lab import Lab
 from appbed.scenario import Links, Scenario
 from appbed.topology import Topology
-from appbed.verdict import Outcome, Verdict
+from appbed.verdict import BUSY, Outcome, Verdict
 
 Say = Callable[[str], None]
 _UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h: a role's way to say that it does not support what was asked
@@ -71,13 +71,22 @@ def run(
                 yield Ran(key, each, folders[key], check(folders[key], each))
 
 
+def on(lab: Lab, chosen: Mapping[str, Scenario], runs: Path, *, seed: int, short: bool = False) -> Iterator[Ran]:
+    """Scenarios on a lab that is up, each predicted before it acts."""
+    for key, each in chosen.items():
+        one = each.shortened() if short else each
+        folder = _predicted(key, one, lab.topology, runs, seed)
+        _act(one, lab, folder, seed, lambda text: None)
+        yield Ran(key, one, folder, check(folder, one))
+
+
 def check(folder: Path, chosen: Scenario | None = None) -> Verdict:
     """Judges a run's evidence, and writes verdict.json. A crash in the check is INCONCLUSIVE, never a pass."""
     found = Evidence(folder)
     each = chosen or _of(found)
     try:
         refused = _refused(found)
-        verdict = refused or _spoilt(found) or each.check(found)
+        verdict = refused or _spoilt(found) or _failed(found) or each.check(found)
         if not refused and (unseen := found.incomplete):
             verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, because=unseen[0])
     except Exception as error:
@@ -139,6 +148,7 @@ def _act(each: Scenario, lab: Lab, folder: Path, seed: int, say: Say) -> None:
             say("measuring the links")
             lab.calm()
             watch = verify.Watch(lab)
+            _predict_again(each, lab, folder)
             before = lab.agent.ask("status")
             watch.count()
             lab.start_capture("run", each.capture)
@@ -146,7 +156,7 @@ def _act(each: Scenario, lab: Lab, folder: Path, seed: int, say: Say) -> None:
             busy = lab.calm()
             recorder.event("capturing", points=list(each.capture), processor_busy=round(busy, 3))
             try:
-                each.run(lab, recorder)
+                _run(each, lab, recorder)
             finally:
                 recorder.event("acted")
                 after = _survived(lab, recorder, before)
@@ -157,14 +167,39 @@ def _act(each: Scenario, lab: Lab, folder: Path, seed: int, say: Say) -> None:
             say("measuring the links")
             conditions = {**_conditions(lab, before, after, captured), **watch.ended()}
             recorder.write("conditions", {"seed": seed, **_knew(remembered), **conditions})
+    except CommandError as error:  # before anything was done
+        recorder.event(_kind(error, "unprepared"), because=str(error))
     except AppbedError as error:
-        if isinstance(error, CommandError) and error.status == _UNAVAILABLE:
-            recorder.event("unsupported", because=str(error))
-            return
         recorder.event("error", message=str(error))
         raise
     finally:
         recorder.close()
+
+
+def _run(each: Scenario, lab: Lab, recorder: Recorder) -> None:
+    """Acts; a command that failed inside a host ends this scenario with its cause, and the others go on."""
+    try:
+        each.run(lab, recorder)
+    except CommandError as error:
+        recorder.event(_kind(error, "failed"), because=str(error))
+    except CommandTimeout as error:
+        recorder.event("failed", because=str(error))
+
+
+def _kind(error: CommandError, otherwise: str) -> str:
+    return "unsupported" if error.status == _UNAVAILABLE else otherwise
+
+
+def _predict_again(each: Scenario, lab: Lab, folder: Path) -> None:
+    """The prediction once more, now that the idle way is known, and on disk before anything is done; the first one stays beside it."""
+    if each.idle and (found := verify.idle(lab, *each.idle)):
+        first = Evidence(folder).prediction
+        under = {**first["under"], "idle": found}
+        evidence.write(
+            folder,
+            "prediction",
+            {**first, "under": under, "expected": each.predict(under), "first": first["expected"]},
+        )
 
 
 def _knew(said: Mapping[str, Completed]) -> dict[str, Any]:
@@ -225,8 +260,22 @@ def _refusal(each: Scenario, shape: Topology, folder: Path) -> str:
 
 
 def _refused(found: Evidence) -> Verdict | None:
-    said = found.of("unsupported")
-    return Verdict(Outcome.UNSUPPORTED, said[0].data["because"]) if said else None
+    """What ended a run before there was anything to judge."""
+    for kind, outcome in (("unsupported", Outcome.UNSUPPORTED), ("unprepared", Outcome.INCONCLUSIVE)):
+        for event in found.of(kind):
+            return Verdict(outcome, event.data["because"])
+    return None
+
+
+def _failed(found: Evidence) -> Verdict | None:
+    """A command that failed although the links were as set: no claim holds where it cannot be tried."""
+    for event in found.of("failed"):
+        busy = float(found.conditions["processor_busy"])
+        if busy > BUSY:
+            because = f"{event.data['because']}; the machine's processors were {busy:.0%} busy"
+            return Verdict(Outcome.INCONCLUSIVE, because)
+        return Verdict(Outcome.FAILED, event.data["because"])
+    return None
 
 
 def _spoilt(found: Evidence) -> Verdict | None:

@@ -26,6 +26,8 @@ class Scenario:
     `links` are set before `run` and are part of the conditions; `capture` names the points. `sweep` names further settings, laid
     over `links`, under which `run` does the same again (see `points`); `predict` finds them in `conditions["sweep"]`. `short`
     names the points of the short form (default: all).
+    `idle` names two hosts: how long a round trip between them takes before anything is done is measured first, and `predict` is
+    asked again with it in `conditions["idle"]`.
     `indifferent` says of a general mutant of the evidence (tests/scenarios/mutants.py) why the verdict does not depend on it.
     """
 
@@ -41,6 +43,7 @@ class Scenario:
     roles: tuple[str, ...] = ()
     indifferent: Mapping[str, str] = field(default_factory=dict)
     short: tuple[str, ...] = ()
+    idle: tuple[str, str] | None = None
 
     def shortened(self) -> Scenario:
         """The same with fewer points in its sweep."""
@@ -74,6 +77,12 @@ def discover() -> dict[str, Scenario]:
     return found
 
 
+def _about(claim: str, known: Mapping[str, Scenario]) -> dict[str, Scenario]:
+    """The scenarios of a claim: those of its group; one that walks through many claims (the tour) only where there is no other."""
+    having = {name: scenario for name, scenario in known.items() if claim in scenario.claims}
+    return {name: scenario for name, scenario in having.items() if "." in name} or having
+
+
 def select(words: list[str]) -> dict[str, Scenario]:
     """By name, group ("web"), claim ("W4") or "all", in the order of names."""
     known = discover()
@@ -82,8 +91,8 @@ def select(words: list[str]) -> dict[str, Scenario]:
         matching = {
             name: scenario
             for name, scenario in known.items()
-            if word == "all" or name == word or name.startswith(f"{word}.") or word in scenario.claims
-        }
+            if word == "all" or name == word or name.startswith(f"{word}.")
+        } or _about(word, known)
         if not matching:
             groups = {name.partition(".")[0] for name in known}
             claims = {claim for scenario in known.values() for claim in scenario.claims}

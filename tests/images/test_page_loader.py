@@ -312,6 +312,28 @@ def test_a_broken_reference_leaves_the_rest_of_the_page_whole(mode: str) -> None
     assert report["because"] == f"http://{where}/b.jpg: status 404"
 
 
+@pytest.mark.parametrize(
+    "markup", [b"<![x]>", b"<![", b"<!DOCTYPE html SYSTEM", b"\xff\xfe\x00<<<", b'<img src="http://[">']
+)
+def test_a_page_that_is_no_sound_html_is_read_as_far_as_it_is(markup: bytes) -> None:
+    origin = Origin()
+    origin.files["/"] = b'<img src="/a.jpg">' + markup + b'<img src="/d.jpg">'
+    with listening(origin.serve) as where:
+        report = load(where)
+    assert report["complete"], report["because"]
+    assert [each["url"] for each in report["objects"]][:2] == [f"http://{where}/", f"http://{where}/a.jpg"]
+
+
+def test_references_are_found_wherever_a_page_is_cut_into_pieces() -> None:
+    page = '<p>Gr\u00fc\u00dfe</p><img src="/\u00e4.jpg"><img alt="x" src="b.jpg">'.encode()
+    references = importlib.import_module("loader.references").References
+    for size in (1, 2, 3, 7, len(page)):
+        found = references("http://x/")
+        for begin in range(0, len(page), size):
+            found.feed(page[begin : begin + size])
+        assert found.urls == ["http://x/\u00e4.jpg", "http://x/b.jpg"], size
+
+
 def test_a_server_that_keeps_open_what_it_should_close_is_left_after_a_second() -> None:
     release = threading.Event()
 

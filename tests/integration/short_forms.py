@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from appbed import runner, scenario
 from appbed.engine.docker import DockerEngine
-from appbed.verdict import Outcome
+from appbed.evidence import Recorder
+from appbed.lab import Lab
+from appbed.scenario import Scenario
+from appbed.verdict import Outcome, Verdict
 
 
 def group(name: str) -> list[str]:
@@ -31,11 +37,18 @@ def all_pass(name: str, to: Path) -> None:
 
 def outcomes(engine: DockerEngine, to: Path, chosen: Iterable[str], override: str) -> dict[str, Outcome]:
     """Of these scenarios, on their topologies with `override` laid over them."""
+    known = scenario.discover()
+    return {
+        name: found.outcome
+        for name, found in verdicts(engine, to, {name: known[name] for name in chosen}, override).items()
+    }
+
+
+def verdicts(engine: DockerEngine, to: Path, chosen: Mapping[str, Scenario], override: str) -> dict[str, Verdict]:
     changed = to / "changed.yaml"
     changed.write_text(override)
-    known = scenario.discover()
     running = runner.run(
-        {name: known[name] for name in chosen},
+        chosen,
         engine,
         to / "runs",
         seed=1,
@@ -44,4 +57,22 @@ def outcomes(engine: DockerEngine, to: Path, chosen: Iterable[str], override: st
         short=True,
         overrides=(changed,),
     )
-    return {ran.name: ran.verdict.outcome for ran in running}
+    return {ran.name: ran.verdict for ran in running}
+
+
+def disturbed(known: Scenario, by: Callable[[Lab], AbstractContextManager[object]]) -> Scenario:
+    """The same in a world that changes as its first step begins, until it has acted."""
+
+    def run(lab: Lab, record: Recorder) -> None:
+        step = record.step
+        with ExitStack() as until_the_end:
+
+            def first(name: str, **data: Any) -> None:
+                step(name, **data)
+                record.step = step  # type: ignore[method-assign]
+                until_the_end.enter_context(by(lab))
+
+            record.step = first  # type: ignore[method-assign]
+            known.run(lab, record)
+
+    return replace(known, run=run)

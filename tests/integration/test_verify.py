@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import json
-import os
-import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,11 +13,11 @@ from appbed.lab import Lab
 from appbed.scenario import Scenario
 from appbed.verdict import Finding, Outcome, Verdict
 
+from .behind import hide, only_by_relay
 from .conftest import TOPOLOGIES
 
 pytestmark = pytest.mark.docker
 ACCESS = "gateway@access"
-_PIDFD_GETFD = 438
 
 
 def not_as_set(lab: Lab) -> set[tuple[str, str, str]]:
@@ -79,49 +71,12 @@ def test_a_measurement_leaves_a_seed_s_sequence_as_it_was(pair: Lab) -> None:
 # ---- behind the agent's back
 
 
-@contextmanager
-def relay_of(lab: Lab) -> Iterator[socket.socket]:
-    """The agent's own socket to its relay, taken by root: whoever has it can change cables without the agent's knowing."""
-    container = f"{lab.name}-{lab.topology.agent}-1"
-    shown = subprocess.run(
-        ["docker", "inspect", "--format", "{{.State.Pid}}", container], capture_output=True, text=True, check=True
-    )
-    pid = int(shown.stdout)
-    libc, process = ctypes.CDLL(None, use_errno=True), os.pidfd_open(pid)
-    found: list[socket.socket] = []
-    try:
-        for entry in sorted(Path(f"/proc/{pid}/fd").iterdir(), key=lambda path: int(path.name)):
-            if str(entry.readlink()).startswith("socket:"):
-                fd = libc.syscall(_PIDFD_GETFD, process, int(entry.name), 0)
-                assert fd >= 0, os.strerror(ctypes.get_errno())
-                found.append(socket.socket(fileno=fd))
-        # The door's was opened first, the relay's next, those of captures later.
-        yield [sock for sock in found if (sock.family, sock.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET)][1]
-    finally:
-        for sock in found:
-            sock.close()
-        os.close(process)
-
-
-def hide(lab: Lab, attachment: str, settings: dict[str, Any]) -> None:
-    name = next(
-        line["attachment"] for line in lab.links() if line["attachment"] == attachment and line["cable"] == "relay"
-    )
-    number = [str(at) for at in lab.topology.attachments()].index(name)
-    with relay_of(lab) as relay:  # no time-out: that would be one of the agent's own descriptor, too
-        relay.send(json.dumps({"op": "counters"}).encode())
-        device = next(port for port in json.loads(relay.recv(1 << 20)) if port.endswith(f"x{number:x}"))
-        relay.send(json.dumps({"op": "set", "links": {device: settings}}).encode())
-        assert json.loads(relay.recv(1 << 20)) == {}
-
-
 @pytest.mark.root
 def test_thirty_hidden_milliseconds_make_a_run_inconclusive(
     engine: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def act(lab: Lab, record: Recorder) -> None:
-        if lab.agent.ask("status")["links"] != "relay":
-            pytest.skip("the way behind the agent's back is the relay's; netem's is tc, by hand")
+        only_by_relay(lab)
         record.step("look")
         address = str(lab.topology.host("server").address)
         lab.exec("client", "curl", "-s", "-o", "/dev/null", f"http://{address}/")

@@ -21,7 +21,7 @@ def curl(lab: Lab, record: Recorder, step: str, *arguments: str, replica: str = 
     """One step, one curl, whose SITE is this replica; what the answer was is for the packets to say."""
     record.step(step)
     there = f"{SITE}:80:{lab.topology.host(replica).address}"
-    get = ("curl", "--silent", "--max-time", "20", "--output", "/dev/null", "--resolve", there)
+    get = ("curl", "--silent", "--show-error", "--max-time", "20", "--output", "/dev/null", "--resolve", there)
     return lab.exec("client", *get, *arguments).stdout
 
 

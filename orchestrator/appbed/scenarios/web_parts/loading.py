@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -12,7 +12,7 @@ from appbed import impairment, models
 from appbed.analysis import Connection, HttpExchange
 from appbed.evidence import Event, Evidence, Recorder, within
 from appbed.lab import Lab
-from appbed.models import Exchange, Path
+from appbed.models import Exchange, Path, wire_time_s
 from appbed.scenario import Conditions, Scenario, points
 from appbed.scenarios.web_parts.digests import digests, same_bytes
 from appbed.scenarios.web_parts.site import REPLICAS, SITE, Page
@@ -28,9 +28,12 @@ OBJECTS = {
 }
 SWEEP = {name: {ACCESS: {"delay": f"{int(name.split()[1]) / 2:g}ms"}} for name in OBJECTS}
 SHORT = ("RTT 100 ms, 5 objects",)
-_LOADS = 3
-"""The quickest of so many loads is judged: other work on the machine only ever adds time."""
+_LOADS = {"RTT 20 ms": 10}
+_USUAL_LOADS = 3
+"""The quickest of so many loads is judged: other work on the machine only ever adds time, and the shorter a page takes, the less of
+that is within the tolerance."""
 _SHARE, _LEAST_S = 0.03, 0.003
+_BEYOND_S = 0.002  # measured 0.4 to 1 ms, by how busy the machine was
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +59,26 @@ def scenario(about: str, claim: str, mode: Mode) -> Scenario:
         claims=(claim,),
         sweep=SWEEP,
         short=SHORT,
+        idle=("client", REPLICAS[0]),
         capture=("client",),
         roles=("client", "web"),
     )
 
 
 def predict(conditions: Conditions, mode: Mode) -> dict[str, Any]:
+    beyond_s = beyond_links_s(conditions)
     at = {}
     for name, point in conditions["sweep"].items():
-        path, count = path_over(point["links"]), OBJECTS[name]
+        as_set, count = path_over(point["links"]), OBJECTS[name]
+        path = replace(as_set, round_trip_s=as_set.round_trip_s + beyond_s)
         at[name] = {
             "page_s": mode.page_s(path, mode.page.base(), mode.page.first(count)),
-            "handshake_s": models.connect_s(path),
+            "handshake_s": models.connect_s(as_set),
             "requests": 1 + count,
             "connections": mode.opens(count),
             "at_once": min(mode.at_once, count),
         }
-    return {"points": at}
+    return {"points": at, "beyond_links_s": beyond_s}
 
 
 def path_over(links: Mapping[str, Any]) -> Path:
@@ -81,10 +87,23 @@ def path_over(links: Mapping[str, Any]) -> Path:
     return Path((link.up.delay_ms + link.down.delay_ms) / 1000, link.up.rate_bit, link.down.rate_bit)
 
 
+def beyond_links_s(conditions: Conditions) -> float:
+    """What a round trip takes beyond the links as set: four bridges, three routers, and a machine that has to wake up for each.
+
+    It is measured by pings before anything is done, and the formulas' RTT is that of the idle way, as the textbook's is. 0 before
+    it was measured.
+    """
+    if "idle" not in conditions:
+        return 0.0
+    path, frame_bytes = path_over(conditions["links"]), conditions["idle"]["frame_bytes"]
+    echo_s = wire_time_s(frame_bytes, path.up_bit) + wire_time_s(frame_bytes, path.down_bit)
+    return max(0.0, float(conditions["idle"]["round_trip_s"]) - path.round_trip_s - echo_s)
+
+
 def run(lab: Lab, record: Recorder, mode: Mode) -> None:
     record.event("origin", sha256=digests(lab, REPLICAS[0], mode.page.files(10)))
     for name in points(lab, record):
-        for _ in range(_LOADS):
+        for _ in range(_LOADS.get(name, _USUAL_LOADS)):
             load(lab, record, f"http://{SITE}{mode.page.path}", *mode.arguments, "--at-most", str(OBJECTS[name]))
 
 
@@ -99,8 +118,9 @@ def load(lab: Lab, record: Recorder, url: str, *arguments: str) -> dict[str, Any
 
 
 def check(evidence: Evidence, mode: Mode) -> Verdict:
-    figures: dict[str, float] = {}
-    found: list[Finding] = []
+    beyond_s = evidence.prediction["expected"]["beyond_links_s"]
+    figures = {"round trip beyond the links as set, s": beyond_s}
+    found: list[Finding] = [_idle_way(beyond_s)]
     for name, expected in evidence.prediction["expected"]["points"].items():
         loads = [Loaded(evidence, event) for event in _within(evidence, name)]
         found += _judged_point(name, expected, loads, mode, evidence)
@@ -137,8 +157,11 @@ class Loaded:
 
     @property
     def answers(self) -> list[HttpExchange]:
+        """Whole ones, by HTTP's grammar."""
         return [
-            each for each in self.exchanges if each.response and each.response.status == 200 and each.response.complete
+            each
+            for each in self.exchanges
+            if (said := each.response) and said.status == 200 and said.complete and not said.fault
         ]
 
     @property
@@ -166,10 +189,11 @@ class Loaded:
 def _judged_point(
     name: str, expected: Mapping[str, Any], loads: list[Loaded], mode: Mode, evidence: Evidence
 ) -> Iterator[Finding]:
-    if len(loads) != _LOADS:
-        yield finding(f"{name}: page loads", _LOADS, len(loads), False)
+    if len(loads) != (wanted := _LOADS.get(name, _USUAL_LOADS)):
+        yield finding(f"{name}: page loads", wanted, len(loads), False)
         return
-    yield link_as_set(name, expected["handshake_s"], [time for each in loads for time in each.handshakes_s])
+    if handshakes_s := [time for each in loads for time in each.handshakes_s]:  # else no link is to blame
+        yield link_as_set(name, expected["handshake_s"], handshakes_s)
     wrong = next((each.report["because"] for each in loads if not each.report["complete"]), "")
     yield _each(f"{name}: whole answers", expected["requests"], [len(each.answers) for each in loads], wrong)
     yield same_bytes(f"{name}: objects equal to the origin's", evidence, [a for each in loads for a in each.answers])
@@ -181,9 +205,17 @@ def _judged_point(
         yield _each(f"{name}: requests under way at once", expected["at_once"], [each.most_at_once for each in loads])
     if any(len(each.answers) != expected["requests"] for each in loads):
         return  # what is no whole page has no page time
-    predicted_s, measured_s = expected["page_s"], min(each.page_s for each in loads)
-    tolerance_s = max(_SHARE * predicted_s, _LEAST_S)
-    yield timed(f"{name}: page time", predicted_s, measured_s, tolerance_s, evidence.conditions["processor_busy"])
+    predicted_s, all_s = expected["page_s"], [each.page_s for each in loads]
+    tolerance_s, busy = max(_SHARE * predicted_s, _LEAST_S), evidence.conditions["processor_busy"]
+    yield timed(f"{name}: page time", predicted_s, min(all_s), tolerance_s, busy, all_s)
+
+
+def _idle_way(beyond_s: float) -> Finding:
+    """The formulas may not be given whatever was measured: a way this slow beside its links is not the lab's."""
+    outcome = Outcome.PASSED if beyond_s <= _BEYOND_S else Outcome.INCONCLUSIVE
+    because = "" if outcome is Outcome.PASSED else f"an idle round trip took {beyond_s * 1000:.1f} ms beyond the links"
+    most = f"at most {_BEYOND_S * 1000:.0f} ms"
+    return Finding("idle round trip beyond the links", most, f"{beyond_s * 1000:.2f} ms", outcome, because)
 
 
 def _each(what: str, expected: int, seen: list[int], because: str = "") -> Finding:
