@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -47,6 +48,20 @@ def test_a_line_that_fails_is_named_and_the_next_call_answers(tc: Tc) -> None:
     with pytest.raises(OSError, match=r"^tc qdisc del dev nosuch root: Cannot find device \"nosuch\"$"):
         tc.say(TBF.format(16), "qdisc del dev nosuch root", "qdisc del dev norsuch root")
     assert rates(tc.say()) == [2_000_000]
+
+
+def test_an_interface_that_went_is_named_as_one_that_never_was_and_is_found_when_it_is_back(tc: Tc) -> None:
+    def tap(change: str) -> None:
+        subprocess.run(["ip", "tuntap", change, "mode", "tap", "name", "brief"], check=True)
+
+    line = TBF.format(8).replace("dev lo", "dev brief")
+    tap("add")
+    tc.say(line)
+    tap("del")
+    with pytest.raises(OSError, match=rf"^tc {line}: Cannot find device \"brief\"$"):
+        tc.say(line)
+    tap("add")
+    assert rates(tc.say(line)) == [1_000_000]
 
 
 def test_more_lines_than_a_pipe_holds(tc: Tc) -> None:

@@ -19,7 +19,7 @@ _FAILED = re.compile(r"(?P<why>.*?)\s*Command failed -:(?P<line>\d+)", re.DOTALL
 
 class Tc:
     """Started when it is first spoken to, in the network namespace of that moment. It remembers interfaces by name, so whoever adds
-    or deletes one says `close`; the next call starts another."""
+    or deletes one says `close`; the next call starts another, as it does after a line that failed."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -46,8 +46,8 @@ class Tc:
         # What it complains of is written before the answer to the last line.
         failed = _FAILED.match(_complaints(process))
         if failed:
-            line = said[int(failed["line"]) - first]
-            raise OSError(f"tc {line}: {' '.join(failed['why'].split())}")
+            self.close()  # what it remembers may be gone
+            raise OSError(_complaint(said[int(failed["line"]) - first], failed["why"]))
         qdiscs: list[dict[str, Any]] = json.loads(shown)
         return qdiscs
 
@@ -58,6 +58,14 @@ class Tc:
             assert stream
             os.set_blocking(stream.fileno(), False)
         return process
+
+
+def _complaint(line: str, why: str) -> str:
+    """Of an interface that tc remembers and that is gone it passes on the kernel's word; said as of one it never knew."""
+    words = line.split()
+    if why.endswith("No such device") and "dev" in words:
+        why = f'Cannot find device "{words[words.index("dev") + 1]}"'
+    return f"tc {line}: {' '.join(why.split())}"
 
 
 def _write(process: subprocess.Popen[bytes], text: str) -> None:
