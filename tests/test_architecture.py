@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import appbed
+
+pytestmark = pytest.mark.thorough  # reads every module
 
 ROOT = Path(appbed.__file__).parent
 # From the ground up; a module may import what stands on a lower floor, and a package's modules each other.

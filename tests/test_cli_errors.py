@@ -125,6 +125,7 @@ def test_without_a_command_the_help_is_shown(appbed: Appbed) -> None:
     assert "Traceback" not in done.err
 
 
+@pytest.mark.thorough  # a process
 @pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["--help"]], ids=" ".join)
 def test_a_reader_that_left_is_no_failed_verdict(words: list[str]) -> None:
     """`appbed list | head -1`: 141, as the shell says of every program that writes to nobody; 1 is `a verdict failed`."""

@@ -68,6 +68,7 @@ def test_a_run_that_is_named_gets_its_page_anew(appbed: Appbed, runs: Path) -> N
     assert not (runs / "index.html").exists()
 
 
+@pytest.mark.thorough  # draws plots
 def test_one_page_of_all_and_files_for_programs(appbed: Appbed, runs: Path, tmp_path: Path) -> None:
     done = appbed("report", "--out", "all.html", "--junit", "all.xml", "--csv", "all.csv", "--json")
     assert done.status == 0
@@ -111,6 +112,7 @@ def test_where_there_are_no_runs_it_is_said(appbed: Appbed, tmp_path: Path) -> N
     assert "has none in it" in done.complaint
 
 
+@pytest.mark.thorough  # draws plots
 def test_a_file_that_cannot_be_written_is_named_and_nothing_is_half_there(
     appbed: Appbed, runs: Path, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def of(shape: Topology) -> set[str]:
     return {name for name, host in shape.hosts.items() if host.role.name == "peer"}
 
 
+@pytest.mark.thorough  # hundreds of peers
 @pytest.mark.parametrize("peers", [5, 20, swarms.MOST])
 def test_there_are_as_many_peers_as_asked_for_each_with_an_address_of_its_own(tmp_path: Path, peers: int) -> None:
     shape = laid_over(tmp_path, peers, [])

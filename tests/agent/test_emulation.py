@@ -194,6 +194,7 @@ def test_no_loss_and_all_loss_are_exact(pct: float, expected: int) -> None:
 @pytest.mark.parametrize(
     "burst", [Burst(1, 10), Burst(5, 20, 80, 1), Burst(10, 90), Burst(50, 50, 100, 0), Burst(2, 30, 60, 3)]
 )
+@pytest.mark.thorough  # by the hundred thousand frames
 def test_bursts_lose_their_mean(burst: Burst) -> None:
     count = 15_000
     pattern = lost(Direction(Impairment(burst=burst, seed=11)), count)

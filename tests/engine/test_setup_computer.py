@@ -57,6 +57,7 @@ class TestRun:
     def test_no_such_program(self, computer: ThisComputer) -> None:
         assert computer.run(["no-such-program"], timeout_s=5).status == 127
 
+    @pytest.mark.thorough  # seconds of a child
     def test_it_is_ended_at_its_time(self, computer: ThisComputer) -> None:
         result = computer.run(python("import time; time.sleep(60)"), timeout_s=0.3)
         assert result.status == 124
@@ -86,6 +87,7 @@ class TestRun:
         assert computer.run(python(f"open({str(tmp_path / 'ran')!r}, 'w')"), timeout_s=5).status == 130
         assert not (tmp_path / "ran").exists()
 
+    @pytest.mark.thorough  # seconds of a child
     def test_an_interrupt_ends_the_child(self, computer: ThisComputer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("appbed.engine.computer._GRACE_S", 0.3)
         seen: list[str] = []

@@ -10,6 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.thorough  # each runs the instrument as a process
+
 TALK = Path(__file__).parents[2] / "images" / "client" / "talk"
 Answer = Callable[[bytes], bytes]
 

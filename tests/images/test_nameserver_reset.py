@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.thorough  # seconds pass until named writes
+
 RESET = Path(__file__).parents[2] / "images" / "nameserver" / "reset"
 SOA = "com. 60 SOA a. b. {} 1 1 1 1\n"
 # Freezing makes named write what it serves; how much later, and how often, is what the tests say. It serves what it found at `thaw`.

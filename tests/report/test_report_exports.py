@@ -15,6 +15,8 @@ from saved_runs import SAVED, Change
 from appbed import claims, report
 from appbed.evidence import Evidence
 
+pytestmark = pytest.mark.thorough  # evidence is read and judged in full
+
 OUTCOMES = {"dns.hit_rate": "FAILED", "web.idle": "INCONCLUSIVE", "web.page": "UNSUPPORTED"}
 HOSTILE = 'a,"b"\r\n<c>&\x07\ud800'
 

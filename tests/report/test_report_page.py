@@ -15,6 +15,8 @@ from appbed import claims, report
 from appbed.errors import InputError
 from appbed.evidence import Evidence
 
+pytestmark = pytest.mark.thorough  # each draws pages with all their plots
+
 HARMFUL = {"script", "img", "iframe", "object", "embed", "link", "base", "form", "foreignobject", "animate", "set"}
 
 

@@ -11,6 +11,8 @@ from appbed.report import plots
 from appbed.report.curves import Dot, Plot
 from appbed.verdict import Outcome
 
+pytestmark = pytest.mark.thorough  # each draws plots
+
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = "$x^2$ </text><script>alert(1)</script>\x07\ud800"
 

@@ -14,6 +14,8 @@ from appbed.verdict import Outcome
 
 from . import mutants
 
+pytestmark = pytest.mark.thorough  # judges a whole run
+
 
 def _judged(folder: Path) -> Outcome:
     return runner.check(folder, tour.SCENARIO).outcome
