@@ -36,6 +36,23 @@ def test_each_time_it_answers_with_what_is_there_now(tc: Tc) -> None:
     assert rates(tc.say()) == [2_000_000]
 
 
+def test_asked_for_devices_it_shows_those_alone_by_name(tc: Tc) -> None:
+    subprocess.run(["ip", "tuntap", "add", "mode", "tap", "name", "other"], check=True)
+    lines = (TBF.format(8), TBF.format(16).replace("dev lo", "dev other"))
+    assert rates(tc.say(*lines, devices=["other"])) == [2_000_000]
+    shown = tc.say(devices=["other", "lo"])
+    assert [(each["dev"], each["options"]["rate"]) for each in shown] == [("other", 2_000_000), ("lo", 1_000_000)]
+    assert rates(tc.say(devices=["lo"])) == [1_000_000]
+    assert rates(tc.say()) == [1_000_000, 2_000_000]
+
+
+def test_a_device_that_is_asked_for_and_not_there_is_named(tc: Tc) -> None:
+    for devices in (["nosuch", "lo"], ["lo", "nosuch"], ["nosuch"]):
+        with pytest.raises(OSError, match=r"^tc qdisc show dev nosuch: Cannot find device \"nosuch\"$"):
+            tc.say(TBF.format(8), devices=devices)
+    assert rates(tc.say()) == [1_000_000]
+
+
 def test_one_process_serves_many_calls(tc: Tc) -> None:
     tc.say()
     process = tc._process

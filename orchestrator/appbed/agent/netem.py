@@ -36,6 +36,7 @@ _FULL_FRAME = 1514
 _ENDLESS = 1_000_000  # frames: nothing is ever dropped; the default of 1 000 covers 12 ms of full frames at 1 Gbit/s
 _TRANSMIT_QUEUE = 10_000
 _TABLE = 4096  # entries of a distribution's table, in units of 1/8192 of the jitter (tc-netem(8))
+_FEW = 16  # devices shown one by one: the kernel lists all of them for each, but tc words only the one
 _PROBE = (
     "qdisc add dev lo root handle ab: netem delay 1ms",
     "qdisc add dev lo parent ab:1 handle ac: netem rate 1mbit",
@@ -214,7 +215,8 @@ class NetemCables:
 
     def _apply(self, lines: Iterable[str], wanted: Mapping[str, tuple[Port, Link]]) -> None:
         """Says them to the kernel and reads back; OSError that names the first setting it shows differently."""
-        shown = netems(self._tc.say(*lines))
+        devices = [device for port, _ in wanted.values() for device in (port.name, port.veth_name)]
+        shown = netems(self._tc.say(*lines, devices=devices if len(devices) <= _FEW else ()))
         for port, link in wanted.values():
             for device, it in ((port.name, link.up), (port.veth_name, link.down)):
                 for stage in stages(it):

@@ -9,8 +9,8 @@ import re
 import select
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, Any
 
 _ANSWER_S = 10.0
 _ARGV = ("tc", "-json", "-statistics", "-force", "-batch", "-")
@@ -24,32 +24,36 @@ class Tc:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
-        self._lines = 0
+        self._lines, self._narrowed = 0, False
 
     def close(self) -> None:
         if self._process:
             with self._process as process:  # its input ends, and so does it
                 process.terminate()
-        self._process, self._lines = None, 0
+        self._process, self._lines, self._narrowed = None, 0, False
 
-    def say(self, *lines: str) -> list[dict[str, Any]]:
-        """Every line is tried; then all qdiscs of the namespace as tc shows them. OSError names the first line that failed."""
+    def say(self, *lines: str, devices: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Every line is tried; then the qdiscs as tc shows them, of `devices` or of all. OSError names the first line that failed."""
+        if self._narrowed and not devices:  # once asked for a device, it never again shows all
+            self.close()
         process = self._process = self._process or self._started()
-        first, said = self._lines + 1, (*lines, "qdisc show")
+        self._narrowed = bool(devices)
+        shows = [f"qdisc show dev {device}" for device in devices] or ["qdisc show"]
+        first, said = self._lines + 1, (*lines, *shows)
         self._lines += len(said)
         try:
             _write(process, "".join(f"{line}\n" for line in said))
-            shown = _read_line(process)
+            shown, complaints = _answered(process, first + len(lines), len(shows))
         except OSError:
             self.close()
             raise
-        # What it complains of is written before the answer to the last line.
-        failed = _FAILED.match(_complaints(process))
+        failed = _FAILED.match(complaints)
         if failed:
             self.close()  # what it remembers may be gone
             raise OSError(_complaint(said[int(failed["line"]) - first], failed["why"]))
-        qdiscs: list[dict[str, Any]] = json.loads(shown)
-        return qdiscs
+        if not devices:
+            return shown[0]
+        return [{**qdisc, "dev": device} for device, qdiscs in zip(devices, shown, strict=True) for qdisc in qdiscs]
 
     def _started(self) -> subprocess.Popen[bytes]:
         pipe = subprocess.PIPE
@@ -79,28 +83,35 @@ def _write(process: subprocess.Popen[bytes], text: str) -> None:
         left = left[process.stdin.write(left) or 0 :]
 
 
-def _read_line(process: subprocess.Popen[bytes]) -> bytes:
-    """tc -json writes one line for each `show`."""
+def _answered(process: subprocess.Popen[bytes], first: int, shows: int) -> tuple[list[list[dict[str, Any]]], str]:
+    """What it shows and what it complains of. Each `show`, from line `first` on, is answered by one line of JSON or by a complaint."""
     assert process.stdout
-    line = b""
-    deadline = time.monotonic() + _ANSWER_S
-    while not line.endswith(b"\n"):
-        if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            raise OSError(f"tc has not answered for {_ANSWER_S:.0f} s")
-        piece = process.stdout.read(1 << 16)
-        if not piece:
-            raise OSError(f"tc ended: {' '.join(_complaints(process).split()) or 'it said nothing'}")
-        line += piece
-    return line
-
-
-def _complaints(process: subprocess.Popen[bytes]) -> str:
     assert process.stderr
-    pieces = []
+    said = {process.stdout: b"", process.stderr: b""}
+    deadline = time.monotonic() + _ANSWER_S
+    while said[process.stdout].count(b"\n") + _refused(said[process.stderr], first) < shows:
+        ready = select.select(list(said), [], [], max(0.0, deadline - time.monotonic()))[0]
+        if not ready:
+            raise OSError(f"tc has not answered for {_ANSWER_S:.0f} s")
+        for stream in ready:
+            piece = stream.read(1 << 16)
+            if not piece:
+                complaints = said[process.stderr] + _waiting(process.stderr)
+                raise OSError(f"tc ended: {' '.join(complaints.decode(errors='replace').split()) or 'it said nothing'}")
+            said[stream] += piece
+    # What it complains of is written before the answer to the last line.
+    complaints = said[process.stderr] + _waiting(process.stderr)
+    return [json.loads(line) for line in said[process.stdout].splitlines()], complaints.decode(errors="replace")
+
+
+def _refused(complaints: bytes, first: int) -> int:
+    return sum(int(line) >= first for line in re.findall(rb"Command failed -:(\d+)\n", complaints))
+
+
+def _waiting(stream: IO[bytes]) -> bytes:
     with contextlib.suppress(BlockingIOError):
-        while piece := process.stderr.read(1 << 16):
-            pieces.append(piece)
-    return b"".join(pieces).decode(errors="replace")
+        return stream.read(1 << 20) or b""
+    return b""
 
 
 def netems(qdiscs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
