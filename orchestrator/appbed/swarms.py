@@ -10,11 +10,17 @@ from typing import Any
 from appbed import units
 from appbed.errors import InputError
 
-SHIPPED = {"peer-1": ("homes-a", 11), "peer-2": ("homes-a", 12), "peer-3": ("homes-b", 11), "peer-4": ("homes-b", 12)}
+SHIPPED = {
+    "peer-1": ("homes-a", 11),
+    "peer-2": ("homes-a", 12),
+    "peer-3": ("homes-b", 11),
+    "peer-4": ("homes-b", 12),
+    "peer-5": ("homes-a", 13),
+}
 """The peers the topology has by itself: network, and last octet of the address."""
 MOST = 400
-_NETWORKS = {"homes-a": 7, "homes-b": 8}
-_FIRST = 13
+_NETWORKS = {"homes-b": (8, 13), "homes-a": (7, 14)}
+"""In turn, from peer 6 on: third octet of the addresses, and the first fourth octet that is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,8 @@ def _peer(number: int, wanted: Rates, role: Path) -> dict[str, Any]:
     """One more than the topology has: at one ISP and the other in turn."""
     more = number - len(SHIPPED) - 1
     network = list(_NETWORKS)[more % len(_NETWORKS)]
-    octets = f"{_NETWORKS[network]}.{_FIRST + more // len(_NETWORKS)}"
+    third, first = _NETWORKS[network]
+    octets = f"{third}.{first + more // len(_NETWORKS)}"
     return {
         "extends": {"file": str(role), "service": "peer"},
         "dns": "${APPBED_NET:-10.77}.3.50",

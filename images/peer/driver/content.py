@@ -26,16 +26,26 @@ def room_for(size: int, folder: Path) -> None:
         raise Refused(f"the disk is full: {size} bytes are needed, {free} are free")
 
 
-def write(path: Path, size: int, seed: str) -> str:
-    """Mebibyte number i is SHAKE-128 of "SEED:i"."""
+def write(path: Path, size: int, seed: str, kind: str = "random") -> str:
+    """Mebibyte number i is SHAKE-128 of "SEED:i"; or all of it is numbered lines, whatever the seed."""
     room_for(size - (path.stat().st_size if path.exists() else 0), path.parent)
     digest = hashlib.sha256()
     with path.open("wb") as file:
         for start in range(0, size, _MEBIBYTE):
-            part = hashlib.shake_128(f"{seed}:{start // _MEBIBYTE}".encode()).digest(min(_MEBIBYTE, size - start))
+            part = (_lines if kind == "lines" else _random)(start // _MEBIBYTE, seed)[: size - start]
             file.write(part)
             digest.update(part)
     return digest.hexdigest()
+
+
+def _random(mebibyte: int, seed: str) -> bytes:
+    return hashlib.shake_128(f"{seed}:{mebibyte}".encode()).digest(_MEBIBYTE)
+
+
+def _lines(mebibyte: int, _: str) -> bytes:
+    """Of 16 bytes, each with its number, as the web server's large files have them."""
+    first = 100_000_000_000_000 + mebibyte * (_MEBIBYTE // 16)
+    return b"".join(b"%d\n" % number for number in range(first, first + _MEBIBYTE // 16))
 
 
 def sha256(path: Path) -> str:

@@ -18,8 +18,8 @@ class Refused(Exception):
     """What was asked is not possible; the message is the one line for the user."""
 
 
-def ask(command: str, *arguments: str) -> None:
-    """What the commands beside the driver do: prints the answer and ends with its status."""
+def request(command: str, *arguments: str) -> dict[str, object] | None:
+    """What the peer answers; the command ends here, in one line, where it refuses or is not there."""
     try:
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(_TIMEOUT_S)
@@ -31,8 +31,15 @@ def ask(command: str, *arguments: str) -> None:
     if "refused" in answer:
         print(f"{command}: {answer['refused']}", file=sys.stderr)
         sys.exit(answer["status"])
-    if answer["result"] is not None:
-        print(json.dumps(answer["result"]))
+    result: dict[str, object] | None = answer["result"]
+    return result
+
+
+def ask(command: str, *arguments: str) -> None:
+    """What most commands beside the driver do: prints the answer and ends with its status."""
+    result = request(command, *arguments)
+    if result is not None:
+        print(json.dumps(result))
 
 
 def listen() -> socket.socket:

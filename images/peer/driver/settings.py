@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 PORT = 6881
 PICKERS = ("rarest-first", "sequential")
+CONTENTS = ("random", "lines")
+NAMES = (
+    "PICKER",
+    "UNCHOKE_SLOTS",
+    "UNCHOKE_INTERVAL",
+    "OPTIMISTIC_INTERVAL",
+    "PEERS_WANTED",
+    "PIECE_SIZE",
+    "CONTENT",
+    "REQUEST_QUEUE",
+    "SAMPLE_MS",
+    "TRADES",
+)
 BLOCK_BYTES = 16 * 1024  # what one request asks for
 
 
@@ -25,6 +38,7 @@ class Settings:
     optimistic_interval_s: int
     peers_wanted: int
     piece_size_bytes: int
+    content: str  # of files made here
     request_queue: int
     sample_ms: int
     trades: bool  # chokes and interests among the events
@@ -51,6 +65,9 @@ def read(environment: Mapping[str, str]) -> Settings:
     trades = given("TRADES", "on")
     if trades not in ("on", "off"):
         raise WrongSetting("TRADES", trades, "on or off")
+    kind = given("CONTENT", CONTENTS[0])
+    if kind not in CONTENTS:
+        raise WrongSetting("CONTENT", kind, " or ".join(CONTENTS))
     everybody = given("UNCHOKE_SLOTS", "4") == "all"
     return Settings(
         picker=picker,
@@ -59,10 +76,22 @@ def read(environment: Mapping[str, str]) -> Settings:
         optimistic_interval_s=whole("OPTIMISTIC_INTERVAL", 30, 1, 3600),
         peers_wanted=whole("PEERS_WANTED", 50, 1, 200),
         piece_size_bytes=piece_size,
+        content=kind,
         request_queue=whole("REQUEST_QUEUE", 4, 1, 2000),
         sample_ms=whole("SAMPLE_MS", 1000, 100, 60000),
         trades=trades == "on",
     )
+
+
+def changed(environment: Mapping[str, str], assigned: Iterable[str]) -> Settings:
+    """As the environment has them, with NAME=VALUE laid over it."""
+    over = dict[str, str]()
+    for each in assigned:
+        name, equals, value = each.partition("=")
+        if name not in NAMES or not equals:
+            raise WrongSetting("NAME=VALUE", each, f"a name of {', '.join(NAMES)}")
+        over[name] = value
+    return read({**environment, **over})
 
 
 def for_libtorrent(settings: Settings) -> dict[str, object]:

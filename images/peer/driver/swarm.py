@@ -17,7 +17,7 @@ import torrent
 from control import SOCKET, Refused
 from events import EventLog
 from membership import Membership
-from settings import Settings, for_libtorrent
+from settings import Settings, WrongSetting, changed, for_libtorrent
 
 _CHECK_S = 20.0  # reading a file that is already there
 _GOODBYE_S = 2.0
@@ -36,7 +36,7 @@ _ALERTS = (
 
 class Swarm:
     def __init__(self, settings: Settings, disk: Path, events: EventLog) -> None:
-        self._settings = settings
+        self._given = self._settings = settings
         self._files = disk / "files"
         self._events = events
         # libtorrent writes a byte here when alerts wait. Its own wait_for_alert() can crash the process.
@@ -49,7 +49,7 @@ class Swarm:
         """A file and its torrent; nobody hears of it."""
         if self._member and not self._member.left:
             raise Refused("this peer is in a swarm; leave it first")
-        made = torrent.make(self._files, size, seed, tracker, self._settings.piece_size_bytes)
+        made = torrent.make(self._files, size, seed, tracker, self._settings.piece_size_bytes, self._settings.content)
         self._events.add("made", info_hash=made.info_hash, size=made.size, pieces=made.pieces, sha256=made.sha256)
         return made.record()
 
@@ -107,8 +107,20 @@ class Swarm:
             raise Refused(f"PIECE '{piece}' is not possible; choose one that this peer has")
         self._member.spoil(int(piece))
 
+    def set(self, *assigned: str) -> None:
+        """Other settings than the environment's until the next reset; everything else is as after one."""
+        try:
+            settings = changed(os.environ, assigned)
+        except WrongSetting as wrong:
+            raise Refused(str(wrong)) from None
+        self._restart(settings)
+
     def reset(self) -> None:
         """As after a fresh start. Nobody hears a goodbye."""
+        self._restart(self._given)
+
+    def _restart(self, settings: Settings) -> None:
+        self._settings = settings
         self._session.apply_settings({"stop_tracker_timeout": 0})
         self._member = None
         del self._session  # returns when its sockets are closed

@@ -33,7 +33,7 @@ class Made:
         return asdict(self)
 
 
-def make(folder: Path, size: str, seed: str, tracker: str, piece_size: int) -> Made:
+def make(folder: Path, size: str, seed: str, tracker: str, piece_size: int, kind: str = "random") -> Made:
     if not (size.isascii() and size.isdigit() and 0 < int(size[:20]) < _LARGEST):
         raise Refused(f"SIZE '{size}' is not possible; choose a number of bytes, 1 or more")
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", seed):
@@ -41,7 +41,7 @@ def make(folder: Path, size: str, seed: str, tracker: str, piece_size: int) -> M
     if not re.fullmatch(r"http://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?/[!-~]*", tracker):
         raise Refused(f"TRACKER-URL '{tracker}' is not possible; choose one such as http://tracker.edu:6969/announce")
     path = folder / f"{seed}-{int(size)}.bin"
-    sha256 = content.write(path, int(size), seed)
+    sha256 = content.write(path, int(size), seed, kind)
     files = lt.file_storage()
     lt.add_files(files, str(path))
     torrent = lt.create_torrent(files, piece_size, lt.create_torrent.v1_only)

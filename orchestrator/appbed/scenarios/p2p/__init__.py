@@ -1,0 +1,1 @@
+"""Scenarios of peer-to-peer file distribution (2.5)."""

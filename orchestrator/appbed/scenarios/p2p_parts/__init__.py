@@ -1,0 +1,1 @@
+"""What the scenarios of peer-to-peer file distribution share."""
