@@ -25,9 +25,13 @@ def test_ctrl_c_is_said_and_nothing_is_left(appbed: Appbed, engine: FakeEngine, 
     assert engine.instances() == []
 
 
-def test_the_end_of_the_session_is_a_ctrl_c(appbed: Appbed, engine: FakeEngine, small: Path) -> None:
-    """SIGTERM, from a terminal that is closed or `timeout`."""
-    engine.on_call = lambda call: call == "start one" and os.kill(os.getpid(), signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_end_of_the_session_is_a_ctrl_c(
+    appbed: Appbed, engine: FakeEngine, small: Path, number: signal.Signals
+) -> None:
+    """SIGTERM, from `timeout`, or SIGHUP, from a terminal that is closed."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as in a session of one's own; `appbed` puts back what was
+    engine.on_call = lambda call: call == "start one" and os.kill(os.getpid(), number)
     assert appbed("up", str(small)).status == 130
     assert engine.instances() == []
 
@@ -52,6 +56,13 @@ def test_ctrl_c_does_not_stop_down(appbed: Appbed, up: FakeEngine) -> None:
     appbed("down")
     up.on_call = lambda call: None
     assert up.instances() == []
+
+
+def test_nohup_s_wish_to_outlive_the_terminal_counts(appbed: Appbed, engine: FakeEngine, small: Path) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    engine.on_call = lambda call: call == "start one" and os.kill(os.getpid(), signal.SIGHUP)
+    assert appbed("up", str(small)).status == 0
+    assert len(engine.instances()) == 1
 
 
 # ---- errors

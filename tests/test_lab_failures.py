@@ -21,7 +21,7 @@ Break = Callable[[FakeEngine], object]
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     assert {number: signal.getsignal(number) for number in before} == before
 
@@ -179,7 +179,7 @@ def test_a_real_signal_at_any_call_leaves_nothing(quiet: None, small: Path) -> N
         assert engine.instances() == [], f"interrupted at call {number}, {engine.calls[number - 1]}"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_impatience_does_not_stop_the_taking_down(engine: FakeEngine, small: Path, number: signal.Signals) -> None:
     """Ctrl-C again and again while containers are removed: the first failure is what is told."""
     engine.unready = {"server": "port 80"}

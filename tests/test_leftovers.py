@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +28,9 @@ class Holding(FakeEngine):
 
 
 def instance(owner: str = "", states: Sequence[str] = ("running", "running"), lives_on: bool = False) -> Instance:
-    containers = tuple(Container(f"h{i}", f"x-h{i}-1", state, "", "", {}) for i, state in enumerate(states))
+    containers = tuple(
+        Container(f"h{i}", f"x-h{i}-1", state, "", "", {}, role="" if i else "agent") for i, state in enumerate(states)
+    )
     return Instance("x", (Path("x.yaml"),), "10.77", owner, containers, ("x_lan",), (), lives_on=lives_on)
 
 
@@ -107,3 +112,63 @@ def test_removing_takes_the_instance_down(engine: FakeEngine, small: Path, monke
     assert found.instance == "left"
     leftovers.remove(engine, found)
     assert [one.name for one in engine.instances()] == ["kept"]
+
+
+@pytest.mark.parametrize(
+    ("states", "why"),
+    [
+        (("running", "created"), ["the command that brought it up was killed half-way"]),
+        (("running", "running"), []),
+        (("running", "exited"), []),
+    ],
+)
+def test_what_was_to_live_on_and_was_never_whole_goes(states: tuple[str, ...], why: list[str]) -> None:
+    here = process.me().rpartition(":")[0].rpartition(":")[0]
+    assert whys(instance(owner=f"{here}:{ended_process()}:1", lives_on=True, states=states)) == why
+    assert whys(instance(owner=process.me(), lives_on=True, states=states)) == [], "it may still be coming up"
+    assert whys(instance(lives_on=True, states=states)) == [], "of Compose's own nobody knows who it belongs to"
+
+
+def test_what_is_left_of_a_lab_that_was_being_taken_down_goes() -> None:
+    here = process.me().rpartition(":")[0].rpartition(":")[0]
+    whole = instance(owner=f"{here}:{ended_process()}:1", lives_on=True)
+    assert whys(whole) == []
+    half = ["the command that took it down was killed half-way"]
+    assert whys(replace(whole, containers=whole.containers[1:])) == half
+    for state, why in (("exited", half), ("removing", half), ("restarting", []), ("paused", [])):
+        assert whys(instance(owner=whole.owner, lives_on=True, states=(state, "running"))) == why
+
+
+@pytest.mark.thorough
+def test_what_still_works_for_a_command_that_is_gone_is_ended_and_nothing_else() -> None:
+    here = process.me().rpartition(":")[0].rpartition(":")[0]
+    gone, elsewhere = f"{here}:{ended_process()}:1", f"another-boot:1:{ended_process()}:1"
+    argv = [sys.executable, "-I", "-c", "import sys; print(flush=True); sys.stdin.read()"]
+    owners = (gone, process.me(), elsewhere, "")
+    with contextlib.ExitStack() as stack:
+        workers = []
+        for owner in owners:
+            environment = {**os.environ, "APPBED_OWNER": owner}
+            pipe = subprocess.PIPE
+            workers.append(stack.enter_context(subprocess.Popen(argv, env=environment, stdin=pipe, stdout=pipe)))
+            assert workers[-1].stdout is not None
+            workers[-1].stdout.readline()
+        assert leftovers.end_orphans() == 1
+        assert [worker.poll() for worker in workers] == [-9, None, None, None]
+        assert leftovers.end_orphans() == 0
+
+
+def test_what_the_engine_still_does_for_a_killed_command_is_waited_for(engine: FakeEngine, small: Path) -> None:
+    looks: list[int] = []
+
+    def late(call: str) -> None:
+        """The last requests of the one that was killed: one more is done before each of the first looks."""
+        if call == "instances" and len(looks) < 3:
+            looks.append(1)
+            engine.on_call = lambda call: None  # `up` looks too
+            Lab.up(small, engine, name=f"late-{len(looks)}")
+            engine.on_call = late
+
+    engine.on_call = late
+    leftovers.settle(engine)
+    assert len(looks) == 3

@@ -14,6 +14,7 @@ from appbed.errors import AgentError, EngineError, InputError
 
 _TALK = ("python3", "-I", "-m", "appbed.agent.talk")
 _ANSWER_S = 30.0
+_QUOTED = 200  # characters of what is no answer
 BACK_S = 30.0  # an agent that was killed is there again within this, also if it is not for the first time: the engine waits longer
 
 
@@ -59,13 +60,10 @@ class AgentClient:
             stream = self._stream
             stream.send(json.dumps({"op": op, **details}))
             for line in stream.lines(timeout_s):
-                try:
-                    answer: dict[str, Any] = json.loads(line)
-                except ValueError:  # the engine's own words: the agent's container has stopped
-                    raise EngineError(line.strip()) from None
+                answer = _read(line)
                 if "error" in answer:
                     refusal = InputError if answer.get("input") else AgentError
-                    refused = refusal(answer["error"], remedy=answer.get("remedy", ""))
+                    refused = refusal(str(answer["error"]), remedy=str(answer.get("remedy") or ""))
                     break
                 yield answer
             else:
@@ -86,3 +84,14 @@ class AgentClient:
             self.close()
             raise
         raise refused
+
+
+def _read(line: str) -> dict[str, Any]:
+    """An answer; EngineError quotes what is none, as are the engine's own words when the agent's container has stopped."""
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise EngineError(line.strip()[:_QUOTED])
+    return answer

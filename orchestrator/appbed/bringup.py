@@ -80,7 +80,9 @@ def the_one(instances: Sequence[Instance], name: str | None) -> Instance:
     if name is not None:
         found = next((instance for instance in instances if instance.name == name), None)
         if found is None:
-            raise InputError(f"no instance {name!r} is up; up: {', '.join(names) or 'none'}", remedy="see `appbed ps`")
+            raise InputError(
+                f"no instance {name[:60]!r} is up; up: {', '.join(names) or 'none'}", remedy="see `appbed ps`"
+            )
         return found
     if len(instances) != 1:
         raise InputError(
@@ -103,7 +105,7 @@ def shape(engine: Engine, instance: Instance) -> Topology:
 
     try:
         data = json.loads(engine.read(instance.name, instance.agent or of_files().agent, GIVEN))
-    except EngineError:
+    except (EngineError, ValueError):  # ValueError: half of it, from an `up` that was killed meanwhile
         return of_files()
     return topology.resolve(Document(Path(f"{instance.name}:{GIVEN}"), data))
 
@@ -135,7 +137,8 @@ def _uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in ends]
     try:
         yield
     finally:

@@ -8,6 +8,7 @@
       EngineError                  3  the machine or the engine is not able
         StartError                 3  a lab did not come up; it was taken down again
         AgentError                 3  the agent refused or is gone
+          LinkError                3  ... a cable does not do what it was told
       CommandError                 1  a command inside a host ended with a non-zero status
       CommandTimeout               1  what was waited for inside a lab did not happen in time
 
@@ -25,12 +26,17 @@ class AppbedError(Exception):
     exit_code = 2
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = _one_line(message)
+        super().__init__(self.message)
         self.remedy = remedy
 
     def __str__(self) -> str:
         return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
+
+def _one_line(text: str) -> str:
+    """Line breaks and control characters as Python writes them: names come from files, last words from servers."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class InputError(AppbedError):
@@ -66,6 +72,10 @@ class StartError(EngineError):
 
 class AgentError(EngineError):
     """The agent refused a request or cannot be reached."""
+
+
+class LinkError(AgentError):
+    """A cable does not do what it was told; the agent goes on trying."""
 
 
 class CommandError(AppbedError):

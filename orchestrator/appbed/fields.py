@@ -50,7 +50,6 @@ def inside(text: object, subnet: IPv4Network, place: str) -> IPv4Address:
     example = str(subnet[10]) if subnet.num_addresses > 10 else str(subnet[0])
     found: IPv4Address = address(IPv4Address, text, place, example)
     if found not in subnet:
-        raise TopologyError(
-            place, f"{found} is outside {subnet}", remedy=f"choose one from {subnet[1]} to {subnet[-2]}"
-        )
+        first, last = (subnet[1], subnet[-2]) if subnet.num_addresses > 3 else (subnet[0], subnet[-1])
+        raise TopologyError(place, f"{found} is outside {subnet}", remedy=f"choose one from {first} to {last}")
     return found

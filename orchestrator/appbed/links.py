@@ -9,7 +9,7 @@ from typing import Any
 
 from appbed import process, units
 from appbed.agent_client import AgentClient
-from appbed.errors import InputError
+from appbed.errors import InputError, LinkError
 from appbed.impairment import DIRECTIONS
 
 _ENTRY = re.compile(r"\s*at\s+(?P<at>[^\s:]+)(?:\s+for\s+(?P<length>[^\s:]+))?\s*:\s*(?P<settings>.*\S)\s*", re.DOTALL)
@@ -38,14 +38,23 @@ class Link:
     def change(self, *, lasting: str | None = None, **settings: object) -> dict[str, Any]:
         """The settings not named stay. For `lasting` ("10s"), else until changed again or reset."""
         if lasting is None:
-            return dict(self._agent.ask("link-change", changes={self.name: settings})["links"][0])
+            return change(self._agent, {self.name: settings})[0]
         take(self._agent, "set", steps=[{"links": {self.name: settings}}], for_s=seconds(lasting))
         return self.show()
 
     def reset(self) -> dict[str, Any]:
         """Back to what the topology declares; what holds it otherwise ends."""
-        answer = self._agent.ask("link-change", changes={self.name: {}}, base="declared")
-        return dict(answer["links"][0])
+        return change(self._agent, {self.name: {}}, base="declared")[0]
+
+
+def change(agent: AgentClient, blocks: Mapping[str, Mapping[str, object]], base: str = "now") -> list[dict[str, Any]]:
+    """`x-link` blocks by attachment, all at once; LinkError where the cable does not do it."""
+    lines = [dict(line) for line in agent.ask("link-change", changes=dict(blocks), base=base)["links"]]
+    failed = [line for line in lines if line.get("failed")]
+    if failed:
+        links = ", ".join(line["attachment"] for line in failed)
+        raise LinkError(f"{links}: {failed[0]['failed']}", remedy="the agent tries again: see `appbed link show`")
+    return lines
 
 
 def take(agent: AgentClient, kind: str, *, holder: str = "", **request: Any) -> dict[str, Any]:

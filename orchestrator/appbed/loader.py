@@ -15,11 +15,24 @@ from typing import Any
 
 import yaml
 
+from appbed import places
 from appbed.errors import TopologyError
 
 _VARIABLE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?-)([^}$]*))?\}|([A-Za-z_][A-Za-z0-9_]*)|)")
 _SECTIONS = ("services", "networks", "x-testbed")
 _REPLACED = {("command",), ("entrypoint",), ("healthcheck", "test")}  # Compose replaces these lists, others it joins
+_KINDS = (
+    "null",
+    "bool",
+    "int",
+    "float",
+    "str",
+    "seq",
+    "map",
+    "merge",
+)  # YAML's others (set, binary, ...) mean nothing to Compose
+_DEEPEST = 64  # levels; a service's deepest setting is on the eighth
+_MOST = 1_000_000  # values of one file; a swarm of ten thousand peers has a third of that
 
 
 @dataclass
@@ -50,6 +63,11 @@ class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc
     """YAML as Compose reads it: `on`, `off`, `yes`, `no` are words, 10:20 is no number."""
 
 
+_Yaml.yaml_constructors = {
+    tag: read
+    for tag, read in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.rpartition(":")[2] in _KINDS
+}
 _Yaml.yaml_implicit_resolvers = {
     first: [
         (tag, pattern)
@@ -66,6 +84,7 @@ _Yaml.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"
 
 def load(path: Path, environment: Mapping[str, str], *overrides: Path) -> Document:
     """The Compose model of `path` with `overrides` merged over it; TopologyError names file and place."""
+    environment = {**environment, places.SHARE: environment.get(places.SHARE) or str(places.root())}
     document = _load(path, environment, ())
     for override in overrides:
         _override(document, _load(override, environment, ()))
@@ -73,9 +92,10 @@ def load(path: Path, environment: Mapping[str, str], *overrides: Path) -> Docume
 
 
 def _load(path: Path, environment: Mapping[str, str], seen: tuple[Path, ...]) -> Document:
+    data = _read(path)  # first, so that a path that leads nowhere is said to
     if path.resolve() in seen:
         raise TopologyError(str(path), "includes itself", remedy=f"remove one of {' -> '.join(map(str, seen))}")
-    document = Document(path, _interpolated(_read(path), environment, path))
+    document = Document(path, _interpolated(data, environment, path))
     for section in ("services", "networks"):
         entries = _mapping(document.data.get(section), f"{path}: {section}")
         document.data[section] = {name: _mapping(entry, f"{path}: {section}.{name}") for name, entry in entries.items()}
@@ -191,14 +211,17 @@ def _as_mapping(entries: Any) -> Any:
 
 
 def _as_networks(entries: Any) -> Any:
-    return {name: {} for name in entries} if isinstance(entries, list) else entries
+    return {str(name): {} for name in entries} if isinstance(entries, list) else entries
 
 
 def _read(path: Path, needed_by: str = "") -> dict[str, Any]:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe is read once, and by Compose
+            raise TopologyError(str(path), "is no file", remedy="write it into one")
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+    except (OSError, ValueError) as error:  # ValueError: no text, or no name a file can have
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else reason
         raise TopologyError(
             str(path), f"cannot be read: {reason}" + (f" (needed by {needed_by})" if needed_by else "")
         ) from None
@@ -208,7 +231,7 @@ def _read(path: Path, needed_by: str = "") -> dict[str, Any]:
             raise TopologyError(
                 f"{path}: {stray}", "unknown key", choices=["x-testbed", "x-… that holds an anchor (&name)"]
             )
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError) as error:  # LookupError: `!!bool maybe`
         said = " ".join(str(error).split())
         raise TopologyError(str(path), f"is not YAML: {said}") from None
     if not isinstance(data, dict):
@@ -219,7 +242,25 @@ def _read(path: Path, needed_by: str = "") -> dict[str, Any]:
 @functools.lru_cache(maxsize=64)
 def _parsed(text: str) -> Any:
     """The raw data; nobody may change it, `_interpolated` makes the copy that is worked on. Parts are included many times."""
-    return yaml.load(text, Loader=_Yaml)
+    data = yaml.load(text, Loader=_Yaml)
+    _weighed(data, {}, 0)
+    return data
+
+
+def _weighed(value: object, known: dict[int, tuple[int, int]], depth: int) -> tuple[int, int]:
+    """How many values it is, and how deep, once its aliases are written out; ValueError for what nobody could write out."""
+    if not isinstance(value, dict | list):
+        return 1, 0
+    if depth > _DEEPEST:
+        raise ValueError(f"it is more than {_DEEPEST} levels deep, or an alias (*name) is inside what it stands for")
+    if id(value) not in known:
+        inner = value.values() if isinstance(value, dict) else value
+        weights = [_weighed(each, known, depth + 1) for each in inner]
+        count, height = 1 + sum(weight for weight, _ in weights), 1 + max((high for _, high in weights), default=0)
+        if height > _DEEPEST or count > _MOST:
+            raise ValueError(f"its aliases stand for more than {_MOST} values, or {_DEEPEST} levels")
+        known[id(value)] = count, height
+    return known[id(value)]
 
 
 @functools.lru_cache(maxsize=64)

@@ -23,6 +23,8 @@ from appbed.impairment import Link
 from appbed.loader import Document
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
+_LABEL = re.compile(r"[!-~]{1,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,8 @@ def load(path: Path, environment: Mapping[str, str], *overrides: Path) -> Topolo
 def resolve(document: Document) -> Topology:
     """The topology in a Compose document."""
     try:
+        if not isinstance(document.data, Mapping):
+            raise TopologyError("services", "is no Compose model")
         return _resolved(document)
     except TopologyError as error:  # so far its place is a path in the document; the file is that which wrote the key
         place = document.place(error.place)
@@ -182,7 +186,7 @@ def _resolved(document: Document) -> Topology:
     networks, blocks = _networks(data)
     hosts: dict[str, Host] = {}
     agents = []
-    for name, service in data["services"].items():
+    for name, service in fields.mapping(data.get("services"), "services").items():
         role = _role(name, service)
         if role.name == "agent":
             agents.append(name)
@@ -210,8 +214,12 @@ def _resolved(document: Document) -> Topology:
 
 def _networks(data: Mapping[str, Any]) -> tuple[dict[str, Network], dict[str, dict[str, object]]]:
     networks, blocks = {}, {}
-    for name, network in data["networks"].items():
+    for name, network in fields.mapping(data.get("networks"), "networks").items():
         place = f"networks.{name}"
+        if not _NETWORK.fullmatch(name):
+            raise TopologyError(
+                place, f"{name[:70]!r} is no network name", remedy="use at most 63 of a-z, A-Z, 0-9, '-', '_' and '.'"
+            )
         fields.only(network, place, "x-link")
         block = schema.settings(schema.read(schema.LinkBlock, network.get("x-link") or {}, f"{place}.x-link"))
         impairment.resolve(f"{place}.x-link", block)
@@ -235,6 +243,14 @@ def _role(name: str, service: Mapping[str, Any]) -> Role:
     if not service.get("image") and not service.get("build"):
         raise TopologyError(place, "has no image", remedy="extend a role of images/ or name an image: or a build:")
     ready = block.ready or schema.ReadyBlock(tcp=None, dns=None)
+    if ready.dns and not (
+        len(ready.dns) < 255 and all(_LABEL.fullmatch(label) for label in ready.dns.split(".") if label)
+    ):
+        raise TopologyError(
+            f"{place}.x-role.ready.dns",
+            f"{ready.dns[:70]!r} is no domain name",
+            remedy="use at most 63 characters between two dots and 253 in all, none of them a blank",
+        )
     return Role(block.name, block.router, ready.tcp, ready.dns, tuple(block.unsupported))
 
 

@@ -166,6 +166,19 @@ def test_time_ends_a_hold_and_says_when_to_wake(agent: Agent) -> None:
     assert agent.events("links")[-1]["late_ms"] >= 0
 
 
+@pytest.mark.parametrize("jump_s", [-86_400, 86_400])
+def test_a_wall_clock_that_jumps_moves_no_plan(agent: Agent, monkeypatch: pytest.MonkeyPatch, jump_s: int) -> None:
+    hold(agent, steps=over(delay="9ms"), for_s=60)
+    hold(agent, "schedule", steps=[{"at_s": 5, "links": {SERVER: {"delay": "7ms"}}}], start=time.time() + 60)
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + jump_s)
+    due = agent.shaping.tick()
+    assert due is not None
+    assert 0 < due - time.monotonic() <= 60
+    assert (agent.set()[CLIENT], agent.set()[SERVER]) == ("delay 9ms", "clean")
+    assert [0 < each["seconds_left"] <= 60 for each in agent.shaping.holds() if each["seconds_left"]] == [True]
+
+
 def test_a_holder_that_is_gone_holds_no_link_but_its_host_fault_is_told(agent: Agent) -> None:
     boot, namespace, pid, started = process.me().split(":")
     hold(agent, steps=over(delay="9ms"), holder=process.me())

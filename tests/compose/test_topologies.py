@@ -246,6 +246,7 @@ def test_every_service_and_network_carries_its_instance(
         assert settings["environment"]["APPBED_NET"] == NETS[0], service
     for network, settings in data["networks"].items():
         assert settings["labels"]["org.appbed.instance"] == name, network
+        assert {"org.appbed.owner", "org.appbed.lives-on"} <= set(settings["labels"]), network
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -6,12 +6,15 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from appbed.engine import Completed
 from appbed.lab import Lab
+
+from . import isolation_table
 
 pytestmark = [
     pytest.mark.docker,
@@ -84,6 +87,70 @@ def test_no_host_reaches_the_outside_or_the_machine(internet: Lab, sink: Sink, t
     assert sink.received() == before
 
 
+def test_no_host_s_datagram_reaches_the_machine(internet: Lab) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((MACHINE, 0))
+        server.settimeout(0.5)
+        port = server.getsockname()[1]
+        tried = f"for n in 1 2 3; do (echo x >/dev/udp/{MACHINE}/{port}) 2>/dev/null; done; exit 0"
+        _on_every_host(internet, "timeout", "2", "bash", "-c", tried)
+        with pytest.raises(TimeoutError):
+            server.recv(9)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as from_here:  # it would have been heard
+            from_here.sendto(b"x", (MACHINE, port))
+        assert server.recv(9) == b"x"
+
+
+def test_no_host_reaches_another_instance(internet: Lab, pair: Lab) -> None:
+    """Whose server answers its own client meanwhile."""
+    there = str(pair.topology.host("server").address)
+    assert _who_reaches(internet, there, 80) == []
+    assert internet.exec("client", "ping", "-n", "-c", "1", "-W", "1", there, check=False).status != 0
+    assert _who_reaches(pair, there, 80, hosts=["client"]) == ["client"]
+
+
+def test_no_host_has_an_address_of_ipv6_or_a_way_for_it(internet: Lab) -> None:
+    """The machine's bridges have some of their own, one hop away; that of the client's network is tried."""
+    seen = _on_every_host(internet, "bash", "-c", "cat /proc/net/if_inet6 2>/dev/null; exit 0")
+    assert {host: one.stdout for host, one in seen.items() if one.stdout.strip()} == {}
+    tried = "(exec 3<>/dev/tcp/fe80::1%eth0/80) 2>&1; (exec 3<>/dev/tcp/2001:db8::1/80) 2>&1; true"
+    refused = internet.exec("client", "timeout", "5", "bash", "-c", tried).stdout
+    said = [line for line in refused.splitlines() if line.startswith("bash: connect: ")]
+    assert len(said) == 2, refused
+    assert all("Cannot assign requested address" in line or "Network is unreachable" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        pytest.param("socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)", id="frames of one's own"),
+        pytest.param("socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)", id="packets of one's own"),
+        pytest.param("fcntl.ioctl(socket.socket(), 0x8955, struct.pack('68s', b'\\2'))", id="a neighbour entry for the bridge"),
+        pytest.param("fcntl.ioctl(socket.socket(), 0x890b, struct.pack('120s', b''))", id="a route"),
+        pytest.param("os.unshare", id="a namespace in which it may"),
+    ],
+)  # fmt: skip
+def test_a_host_cannot_address_the_machine_s_bridge(internet: Lab, attempt: str) -> None:
+    """With NET_RAW or NET_ADMIN it could: the bridge hands frames for its own address to the machine."""
+    if attempt == "os.unshare":
+        attempt = "ctypes.CDLL(None, use_errno=True).unshare(0x10000000) and exec('raise PermissionError(ctypes.get_errno())')"
+    done = internet.exec("client", "python3", "-c", f"import ctypes, fcntl, os, socket, struct\n{attempt}", check=False)
+    assert "PermissionError" in done.stderr
+
+
+def test_no_host_has_the_engine_s_socket(internet: Lab) -> None:
+    look = "for at in /run/docker.sock /var/run/docker.sock; do test -e $at && echo $at; done; printenv DOCKER_HOST; exit 0"
+    said = _on_every_host(internet, "bash", "-c", look)
+    assert {host: one.stdout for host, one in said.items() if one.stdout} == {}
+    agent = internet.exec(internet.topology.agent, "sh", "-c", look)
+    assert agent.stdout == "", "the agent has none either"
+
+
+def test_roles_may_do_what_the_documentation_says_and_nothing_more(internet: Lab) -> None:
+    """After a change that is meant: `make isolation`."""
+    assert isolation_table.table(isolation_table.rows(internet)) == isolation_table.written()
+
+
 def test_the_window_alone_stands_beside_the_machine(internet: Lab) -> None:
     """It could ask what listens on the machine's address in its network (its README says so); that also shows that the others
     would have been noticed."""
@@ -99,7 +166,13 @@ def test_the_window_forwards_nothing_between_its_networks(internet: Lab) -> None
     assert set(said.split()) == {"0"}
 
 
-def _who_reaches(lab: Lab, target: str, port: int) -> list[str]:
+def _on_every_host(lab: Lab, *argv: str) -> dict[str, Completed]:
+    with ThreadPoolExecutor(6) as pool:
+        hosts = list(lab.topology.hosts)
+        return dict(zip(hosts, pool.map(lambda host: lab.exec(host, *argv), hosts), strict=True))
+
+
+def _who_reaches(lab: Lab, target: str, port: int, hosts: Sequence[str] = ()) -> list[str]:
     """Hosts whose TCP connection came about; each also sends a datagram."""
     tried = f"(exec 3<>/dev/tcp/{target}/{port}) 2>&1; tcp=$?; (echo x >/dev/udp/{target}/53) 2>&1; exit $tcp"
 
@@ -107,8 +180,8 @@ def _who_reaches(lab: Lab, target: str, port: int) -> list[str]:
         return lab.exec(host, "timeout", "2", "bash", "-c", tried, check=False).status == 0
 
     with ThreadPoolExecutor(6) as pool:
-        hosts = list(lab.topology.hosts)
-        return [host for host, got in zip(hosts, pool.map(reached, hosts), strict=True) if got]
+        asked = list(hosts or lab.topology.hosts)
+        return [host for host, got in zip(asked, pool.map(reached, asked), strict=True) if got]
 
 
 def test_no_host_knows_another_resolver(internet: Lab) -> None:

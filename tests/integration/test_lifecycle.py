@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -67,17 +68,62 @@ def test_a_host_that_does_not_come_up_is_named_with_its_last_lines(engine: Docke
     assert objects_of(name) == []
 
 
-def test_ctrl_c_while_coming_up_leaves_nothing(engine: DockerEngine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_while_coming_up_leaves_nothing(engine: DockerEngine, number: signal.Signals) -> None:
     name = f"test-interrupted-{os.getpid()}"
     argv = [sys.executable, "-m", "appbed.cli", "up", str(PAIR), "--name", name]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if "started" in line)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest = process.stderr.read()
         assert process.wait(60) == 130
     assert "interrupted" in rest
     assert "Traceback" not in rest
+    assert objects_of(name) == []
+
+
+def test_a_terminal_that_goes_away_while_a_lab_comes_up_leaves_nothing(engine: DockerEngine) -> None:
+    name, argv = f"test-hangup-{os.getpid()}", [sys.executable, "-m", "appbed.cli", "up", str(PAIR), "--name"]
+    pid, terminal = pty.fork()
+    if not pid:
+        os.execv(sys.executable, [*argv, name])
+    said, left = b"", True
+
+    def ended() -> bool:
+        nonlocal left
+        left = left and os.waitpid(pid, os.WNOHANG)[0] == 0
+        return not left
+
+    try:
+        while b"started" not in said:
+            said += os.read(terminal, 4096)
+        assert objects_of(name)
+        os.close(terminal)  # the kernel says SIGHUP to who sits before it
+        wait_for(ended, "the command ended", 60)
+    finally:
+        if left:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    assert objects_of(name) == []
+
+
+def test_two_that_take_one_lab_down_at_once_do_so(engine: DockerEngine) -> None:
+    name = f"test-twice-{os.getpid()}"
+    Lab.up(PAIR, engine, name=name, lives_on=True).agent.close()
+    argv = [sys.executable, "-m", "appbed.cli", "down", "--name", name]
+    both = [subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=60)[1] for process in both]
+    assert objects_of(name) == []
+    assert min(process.returncode for process in both) == 0
+    assert all(process.returncode == 0 or "is up" in words for process, words in zip(both, said, strict=True)), said
+
+
+def test_a_role_that_ends_again_and_again_is_told_and_taken_down(engine: DockerEngine, tmp_path: Path) -> None:
+    name, over = f"test-loop-{os.getpid()}", tmp_path / "over.yaml"
+    over.write_text('services: {server: {entrypoint: [sh, -c, "echo no room; exit 1"], restart: always}}\n')
+    with pytest.raises(StartError, match=r"server is not ready.*no room"):
+        Lab.up(PAIR, engine, name=name, overrides=[over], timeout_s=4)
     assert objects_of(name) == []
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from appbed.agent.cables import Cables
 from appbed.agent.captures import Captures
 from appbed.agent.door import Door, Found
+from appbed.agent.holds import number
 from appbed.agent.hosts import Hosts
 from appbed.agent.measures import Measures
 from appbed.agent.memory import Memory
@@ -92,7 +93,7 @@ class Control:
                 await self._look()  # a host that was just started again is not taken for the one it was
                 yield self._status()
             case "wait":
-                async for line in self._wait(float(request["seconds"])):
+                async for line in self._wait(number(request["seconds"], "seconds")):
                     yield line
             case "links" | "link-change" | "hold" | "holds" | "release":
                 yield self._shape(request, stream)
@@ -105,7 +106,7 @@ class Control:
             case "measure" | "introduce":
                 yield await self._measures.answer(request)
             case "events":
-                since = float(request.get("since", 0))
+                since = number(request.get("since", 0), "since")
                 yield {"events": [event for event in self._memory.events if event["time"] >= since]}
             case other:
                 raise AgentError(f"unknown command {other!r}")
@@ -202,17 +203,7 @@ async def _serve(topology: Topology, instance: str, door: Door, cables: Cables) 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _leave, cables)
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        stream = f"stream {next(numbers)}"
-        try:
-            while line := await reader.readline():
-                async for answer in _answers(control, line, stream):
-                    writer.write(json.dumps(answer).encode() + b"\n")
-                    await writer.drain()
-        except ConnectionError:
-            pass
-        finally:
-            control.hung_up(stream)
-            writer.close()
+        await _talk(control, reader, writer, f"stream {next(numbers)}")
 
     await control.begin()
     SOCKET.parent.mkdir(parents=True, exist_ok=True)
@@ -221,6 +212,22 @@ async def _serve(topology: Topology, instance: str, door: Door, cables: Cables) 
     async with server, asyncio.TaskGroup() as tasks:
         for work in (control.watch(), control.keep_time(), control.keep_watch()):
             tasks.create_task(work)
+
+
+async def _talk(control: Control, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stream: str) -> None:
+    """One client's questions, each answered, until it goes."""
+    try:
+        while line := await reader.readline():
+            async for answer in _answers(control, line, stream):
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
+    except ConnectionError:
+        pass
+    except ValueError:  # a line without an end; where the next request begins nobody knows
+        writer.write(json.dumps({"error": f"a request has more than {_LINE} bytes"}).encode() + b"\n")
+    finally:
+        control.hung_up(stream)
+        writer.close()
 
 
 def _leave(cables: Cables) -> None:
@@ -233,12 +240,16 @@ def _leave(cables: Cables) -> None:
 
 
 async def _answers(control: Control, line: bytes, stream: str) -> AsyncIterator[dict[str, Any]]:
+    """What is asked may be anything; whatever is wrong with it, the agent goes on."""
     try:
-        async for answer in control.answer(json.loads(line), stream):
+        request = json.loads(line)
+        if not isinstance(request, dict):
+            raise InputError(f"{line.decode(errors='replace').strip():.60} is no request", remedy='send {"op": ...}')
+        async for answer in control.answer(request, stream):
             yield answer
     except AppbedError as error:
         yield {"error": error.message, "remedy": error.remedy, "input": isinstance(error, InputError)}
-    except (OSError, LookupError, TypeError, ValueError) as error:
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         yield {"error": f"{type(error).__name__}: {error}"}
 
 

@@ -85,6 +85,9 @@ def serve(channel: socket.socket, instance: str) -> None:
             answer, fd = _answer(json.loads(data), mark, home, outside)
         except (OSError, LookupError) as error:
             answer = {"error": str(error)}
+        except (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            # Who asks reads what strangers wrote; in a stranger's hands it may not even end this.
+            answer = {"error": f"no request: {type(error).__name__}: {error}"}
         payload = json.dumps(answer).encode()
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd >= 0 else []
         channel.sendmsg([payload], ancillary)
@@ -102,6 +105,8 @@ def _answer(request: dict[str, object], mark: bytes, home: int, outside: set[int
     if request["op"] == "write":
         _write(pid, str(request["name"]), str(request["text"]))
         return {}, -1
+    if request["op"] != "socket":
+        raise LookupError(f"{request['op']!r:.40} is none of find, socket, write")
     return {}, _open(pid, str(request["kind"]), home)
 
 
@@ -186,6 +191,7 @@ def _write(pid: int, name: str, text: str) -> None:
     """Never through a symbolic link, which would be followed in the agent's own files, nor into a pipe: images are somebody else's."""
     if name not in _FILES:
         raise LookupError(f"{name} is none of {', '.join(_FILES)}")
+    content = text.encode("ascii")  # before the file is emptied
     root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY)
     try:
         etc = os.open("etc", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
@@ -195,5 +201,5 @@ def _write(pid: int, name: str, text: str) -> None:
             os.close(etc)
     finally:
         os.close(root)
-    with os.fdopen(file, "w", encoding="ascii") as out:
-        out.write(text)
+    with os.fdopen(file, "wb") as out:
+        out.write(content)

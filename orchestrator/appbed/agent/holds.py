@@ -106,13 +106,12 @@ def restored(plain: Mapping[str, Any]) -> Hold:
 
 def planned(name: str, request: Mapping[str, Any], shape: Topology, now: float, clock: float) -> Hold:
     """A hold as asked for at `now`, when the wall clock shows `clock`; InputError says which time cannot be."""
-    start = request.get("start")
-    if start is not None and float(start) < clock:
+    start = clock if request.get("start") is None else number(request["start"], "start")
+    if start < clock:
         raise InputError(
-            f"the schedule would have begun {clock - float(start):.1f} s ago",
-            remedy="name a time that is still to come",
+            f"the schedule would have begun {clock - start:.1f} s ago", remedy="name a time that is still to come"
         )
-    began = now + (float(start) - clock if start is not None else 0.0)
+    began = now + (start - clock)
     steps = tuple(_step(step, shape) for step in request.get("steps", ()))
     if len(steps) > _STEPS:
         raise InputError(f"{len(steps)} steps in one schedule", remedy=f"write at most {_STEPS}; `fault flap` repeats")
@@ -122,7 +121,7 @@ def planned(name: str, request: Mapping[str, Any], shape: Topology, now: float, 
     return Hold(
         name,
         str(request["kind"]),
-        tuple(request.get("targets", ())),
+        tuple(map(str, request.get("targets", ()))),
         steps,
         began,
         began + min(length, last),
@@ -132,16 +131,30 @@ def planned(name: str, request: Mapping[str, Any], shape: Topology, now: float, 
 
 
 def _step(plain: Mapping[str, Any], shape: Topology) -> Step:
-    at, length = float(plain.get("at_s", 0)), _length(plain.get("for_s"), "for")
+    at, length = number(plain.get("at_s", 0), "at"), _length(plain.get("for_s"), "for")
     if at < 0:
         raise InputError(f"a step {-at:g} s before its schedule begins", remedy="write a time from 0s on")
+    for name, block in plain["links"].items():
+        if not isinstance(block, Mapping):
+            raise InputError(f"{name}: {block!r:.40} is no setting of a link", remedy="write {delay: 5ms}")
     return Step(at, at + length, {str(shape.attachment(name)): block for name, block in plain["links"].items()})
+
+
+def number(value: object, what: str) -> float:
+    """Finite: Python's JSON knows NaN, and no moment ever comes that is not before one nor after it."""
+    try:
+        found = float(str(value))
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise InputError(f"{what} {value!r:.40} is no number", remedy="write seconds, for example 2.5")
+    return found
 
 
 def _length(seconds: object, what: str) -> float:
     if seconds is None:
         return math.inf
-    value = float(str(seconds))
+    value = number(seconds, what)
     if value < SHORTEST_S:
         raise InputError(f"{what} {value * 1000:g}ms is too short", remedy=f"the shortest is {SHORTEST_S * 1000:g}ms")
     return value

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from appbed.agent.door import Door
+from appbed.agent.holds import number
 from appbed.agent.hosts import Hosts, Running
 from appbed.agent.measure import FDS
 from appbed.agent.netlink import Interface, Netlink
@@ -45,7 +46,7 @@ class Measures:
         """To "measure" and "introduce"."""
         if request["op"] == "introduce":
             return {"neighbours": self._introduce()}
-        return await self._measure(request["series"], float(request.get("seconds", _LONGEST_S)))
+        return await self._measure(request["series"], number(request.get("seconds", _LONGEST_S), "seconds"))
 
     async def _measure(self, wanted: Wanted, longest_s: float) -> dict[str, Any]:
         """What became of every series, and the cables' counters before and after."""

@@ -105,7 +105,8 @@ def analyze(capture: Capture) -> Analysis:
 def _shown(cell: Cell) -> str:
     if cell is None:
         return "-"
-    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+    text = f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _points(capture: Capture) -> Table:

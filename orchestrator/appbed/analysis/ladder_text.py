@@ -31,7 +31,7 @@ def _header(hosts: tuple[str, ...], places: list[int], step: int) -> str:
     line = [" "] * (places[-1] + step)
     line[9:11] = "ms"
     for host, place in zip(hosts, places, strict=True):
-        shown = host[: step - 1]
+        shown = _printable(host[: step - 1])
         start = max(place - len(shown) // 2, 0)
         line[start : start + len(shown)] = shown
     return "".join(line).rstrip()

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from appbed.cli import offers
 from appbed.cli.app import Json, Name, attached, link_app
 from appbed.cli.show import print_json, table, words
-from appbed.errors import AgentError
+from appbed.errors import LinkError
 
+if TYPE_CHECKING:
+    from appbed.lab import Lab
+
+Attachment = Annotated[str, typer.Argument(help="host or host@network", autocompletion=offers.links)]
 _DROPPED = ("lost", "overflowed", "down", "refused")
 
 
 @link_app.command("show")
 def link_show(
-    attachment: Annotated[str | None, typer.Argument(help="host or host@network")] = None,
+    attachment: Annotated[str | None, typer.Argument(help="host or host@network", autocompletion=offers.links)] = None,
     name: Name = None,
     as_json: Json = False,
 ) -> None:
@@ -35,7 +41,7 @@ def link_show(
 
 @link_app.command("set")
 def link_set(
-    attachment: Annotated[str, typer.Argument(help="host or host@network")],
+    attachment: Attachment,
     settings: Annotated[
         list[str], typer.Argument(help="delay=20ms loss=1% rate=10mbit ...; up.delay=20ms for one direction")
     ],
@@ -47,14 +53,14 @@ def link_set(
     from appbed.links import read_settings
 
     with attached(name) as lab:
-        lines = [lab.link(attachment).change(lasting=lasting, **read_settings(settings))]
-    _show_links(lines, as_json)
-    _refuse_failed(lines)
+        link = lab.link(attachment)
+        with _shown(lab, [link.name], as_json):
+            link.change(lasting=lasting, **read_settings(settings))
 
 
 @link_app.command("schedule")
 def link_schedule(
-    attachment: Annotated[str, typer.Argument(help="host or host@network")],
+    attachment: Attachment,
     entries: Annotated[list[str], typer.Argument(help='"at 2s for 5s: loss=5% up.delay=20ms", any number of them')],
     start: Annotated[str | None, typer.Option(help="date and time it begins: 2026-11-22T20:15:00; else now")] = None,
     name: Name = None,
@@ -71,23 +77,28 @@ def link_schedule(
 
 @link_app.command("reset")
 def link_reset(
-    attachment: Annotated[list[str] | None, typer.Argument()] = None, name: Name = None, as_json: Json = False
+    attachment: Annotated[
+        list[str] | None, typer.Argument(help="host or host@network", autocompletion=offers.links)
+    ] = None,
+    name: Name = None,
+    as_json: Json = False,
 ) -> None:
     """Back to what the topology declares; without a name all links."""
     with attached(name) as lab:
         names = [lab.link(each).name for each in attachment or map(str, lab.topology.attachments())]
-        lab.change_links({each: {} for each in names}, base="declared")
-        lines = [line for line in lab.links() if line["attachment"] in names]
-    _show_links(lines, as_json)
-    _refuse_failed(lines)
+        with _shown(lab, names, as_json):
+            lab.change_links({each: {} for each in names}, base="declared")
 
 
-def _refuse_failed(lines: Sequence[Mapping[str, Any]]) -> None:
-    """Shown as set is what should be; where the cable does not do it, the command has not done it."""
-    failed = [line for line in lines if line.get("failed")]
-    if failed:
-        links = ", ".join(line["attachment"] for line in failed)
-        raise AgentError(f"{links}: {failed[0]['failed']}", remedy="the agent tries again: see `appbed link show`")
+@contextlib.contextmanager
+def _shown(lab: Lab, names: Sequence[str], as_json: bool) -> Iterator[None]:
+    """Links as they are after a change, also after one that a cable has not done."""
+    try:
+        yield
+    except LinkError:
+        _show_links([line for line in lab.links() if line["attachment"] in names], as_json)
+        raise
+    _show_links([line for line in lab.links() if line["attachment"] in names], as_json)
 
 
 def _show_links(lines: Sequence[Mapping[str, Any]], as_json: bool) -> None:
