@@ -10,7 +10,8 @@ import pytest
 
 from appbed.engine import Completed
 from appbed.engine.fake import FakeEngine
-from appbed.errors import AppbedError, CommandError, EngineError, InputError, TopologyError
+from appbed.engine.fake_agent import FakeAgent
+from appbed.errors import AppbedError, CommandError, EngineError, InputError, LinkError, TopologyError
 from appbed.lab import Lab
 from small_lab import write_small
 
@@ -135,6 +136,14 @@ def test_several_links_change_together_and_all_are_reset(engine: FakeEngine, lab
     assert (settings(engine, "client@campus"), settings(engine)) == ("delay 1ms", "loss 1%")
     lab.reset_links()
     assert (settings(engine, "client@campus"), settings(engine)) == ("clean", DECLARED)
+
+
+def test_a_cable_that_does_not_do_what_it_was_told_is_an_error(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = FakeAgent._line
+    monkeypatch.setattr(FakeAgent, "_line", lambda agent, name: line(agent, name) | {"failed": "Cannot find device"})
+    for change in (lab.reset_links, lab.link("client").reset, lambda: lab.link("client").change(loss="1%")):
+        with pytest.raises(LinkError, match=r"client@campus.*: Cannot find device; the agent tries again"):
+            change()
 
 
 def test_calm_is_when_the_processors_were_half_idle_for_a_moment(engine: FakeEngine, lab: Lab) -> None:

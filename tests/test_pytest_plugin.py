@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from appbed import scenario
+from appbed import process, pytest_plugin, scenario
 from appbed.engine import Completed, docker
 from appbed.engine.fake import FakeEngine
-from appbed.errors import StartError
+from appbed.errors import EngineError, StartError
+from appbed.lab import Lab
 from small_lab import write_small
 
 pytestmark = pytest.mark.thorough  # sessions of pytest in a session
@@ -263,3 +265,22 @@ def test_labs_are_kept_when_asked_and_named(session: Session, engine: FakeEngine
     assert kept.lives_on
     result.stdout.fnmatch_lines([f"*{kept.name} is still up*appbed down --name {kept.name}*"])
     assert engine.open_streams == 0
+
+
+def test_a_worker_that_was_killed_leaves_its_labs_to_whoever_started_it(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of its own workers and no others; where there is no engine there was no lab."""
+    monkeypatch.setattr(docker, "DockerEngine", lambda: engine)
+    gone = process.me().rpartition(":")[0] + ":1"
+    with monkeypatch.context() as before:
+        before.setattr(process, "me", lambda: gone)
+        for name in (f"test-small-{os.getpid()}-gw0-0", "test-small-1-gw0-0", "mine"):
+            Lab.up(write_small(tmp_path), engine, name=name).close()
+    pytest_plugin.pytest_testnodedown(None, None)
+    assert len(engine.instances()) == 3
+    pytest_plugin.pytest_testnodedown(None, "Not properly terminated")
+    assert [each.name for each in engine.instances()] == ["mine", "test-small-1-gw0-0"]
+    engine.calls.clear()
+    engine.fail("instances", EngineError("no engine"))
+    pytest_plugin.pytest_testnodedown(None, "Not properly terminated")

@@ -13,6 +13,7 @@ import pytest
 from appbed import evidence, places, runner
 from appbed.engine import Completed
 from appbed.engine.fake import FakeEngine
+from appbed.engine.fake_agent import FakeAgent
 from appbed.errors import AppbedError, CommandError, CommandTimeout
 from appbed.evidence import Evidence, Recorder
 from appbed.lab import Lab
@@ -70,6 +71,21 @@ def test_a_command_that_fails_while_the_processors_are_busy_is_inconclusive(engi
     verdict = runner.check(ran.folder, SMALL_ONE)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.because == "client: curl: exit status 28: late; the machine's processors were 93% busy"
+
+
+def test_a_cable_that_fails_is_inconclusive_and_the_others_still_run(
+    engine: FakeEngine, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, changes = FakeAgent._line, iter(range(100))
+
+    def failed(agent: FakeAgent, name: str) -> dict[str, Any]:
+        return line(agent, name) | {"failed": "Cannot find device" if next(changes) == 0 else None}
+
+    monkeypatch.setattr(FakeAgent, "_line", failed)
+    first, second = do(engine, runs, one=SMALL_ONE, two=SMALL_ONE)
+    assert first.verdict.outcome is Outcome.INCONCLUSIVE
+    assert "Cannot find device; the agent tries again" in first.verdict.because
+    assert second.verdict.outcome is Outcome.PASSED
 
 
 def test_a_reset_that_fails_is_inconclusive_and_the_others_still_run(engine: FakeEngine, runs: Path) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
+from jsonschema.protocols import Validator
 
-from appbed import schema
+from appbed import loader, schema
 from appbed.errors import TopologyError
 from appbed.impairment import SETTINGS
 from appbed.schema import DirectionBlock, LinkBlock, ReadyBlock, RoleBlock
@@ -107,12 +110,60 @@ def test_a_missing_key_is_named(block: type[Any], data: object, key: str) -> Non
     assert refused(block, data).startswith(f"{PLACE}.{key}: ")
 
 
+ROOT = Path(__file__).parents[1]
+PUBLISHED = ROOT / "docs/schema/appbed.schema.json"
+
+
 def test_the_json_schema_knows_every_key_and_refuses_others() -> None:
-    made = json.loads(json.dumps(schema.json_schema()))
-    assert set(made["properties"]) == {"x-testbed", "x-role", "x-link"}
-    link = made["properties"]["x-link"]
-    assert set(link["properties"]) == {*SETTINGS, "up", "down"}
-    assert link["additionalProperties"] is False
-    assert made["properties"]["x-role"]["required"] == ["name"]
-    described = [key for key, entry in link["properties"].items() if entry.get("description")]
-    assert described == list(link["properties"]), "an editor shows the descriptions"
+    known = schema.json_schema()["definitions"]
+    blocks = {"LinkBlock": LinkBlock, "DirectionBlock": DirectionBlock, "RoleBlock": RoleBlock}
+    for name, block in {**blocks, "ReadyBlock": ReadyBlock, "TestbedBlock": schema.TestbedBlock}.items():
+        assert list(known[name]["properties"]) == schema.fields(block)
+        assert known[name]["additionalProperties"] is False
+    described = [key for key, entry in known["LinkBlock"]["properties"].items() if entry.get("description")]
+    assert described == schema.fields(LinkBlock), "an editor shows the descriptions"
+
+
+def test_the_published_json_schema_is_that_of_the_code() -> None:
+    """Made anew by: appbed schema --out docs/schema/appbed.schema.json"""
+    assert json.loads(PUBLISHED.read_text(encoding="utf-8")) == schema.json_schema()
+
+
+@pytest.fixture(scope="module")
+def judge() -> Validator:
+    Draft7Validator.check_schema(schema.json_schema())
+    return Draft7Validator(schema.json_schema())
+
+
+@pytest.mark.thorough  # reads every file
+def test_every_shipped_file_is_as_the_json_schema_says(judge: Validator) -> None:
+    files = [
+        *(ROOT / "compose").rglob("*.yaml"),
+        *(ROOT / "images").rglob("*.yaml"),
+        *ROOT.glob("tests/topologies/*.yaml"),
+    ]
+    assert len(files) > 30
+    for file in files:
+        data = loader._parsed(file.read_text(encoding="utf-8"))
+        assert [f"{file}: {each.json_path}: {each.message}" for each in judge.iter_errors(data)] == []
+
+
+SLIPS = [
+    ({"x-testbed": {"abuot": "x"}}, "abuot"),
+    ({"services": {"a": {"x-role": {"name": "a", "redy": {}}}}}, "redy"),
+    ({"services": {"a": {"x-role": {"name": "a", "ready": {"tcp": 70000}}}}}, "70000"),
+    ({"services": {"a": {"networks": {"n": {"x-link": {"dealy": "5ms"}}}}}}, "dealy"),
+    ({"networks": {"n": {"x-link": {"up": {"down": {}}}}}}, "down"),
+]
+
+
+@pytest.mark.parametrize(("data", "slip"), SLIPS)
+def test_a_slip_anywhere_is_seen_by_the_json_schema(judge: Validator, data: object, slip: str) -> None:
+    (seen,) = judge.iter_errors(data)
+    assert slip in seen.message or any(slip in inner.message for inner in seen.context or ())
+
+
+def test_what_is_composes_own_is_left_to_compose(judge: Validator) -> None:
+    judge.validate(
+        {"name": "x", "services": {"a": {"image": "b", "networks": ["n"]}}, "networks": {"n": None}, "configs": {}}
+    )

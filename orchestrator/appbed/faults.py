@@ -117,8 +117,7 @@ class Faults:
             self._engine.act(self._instance, host, "start")
 
     def _state(self, service: str) -> str:
-        found = [each.state for each in self._engine.containers(self._instance) if each.service == service]
-        return found[0] if found else "gone"
+        return self._engine.states(self._instance).get(service, "gone")
 
     def _until_ready(self, host: str) -> None:
         """The agent has wired it and its server answers."""
@@ -181,7 +180,7 @@ class Faults:
 
     def show(self) -> list[dict[str, Any]]:
         """Faults on record, each host's with the state the engine sees; and hosts that do not run without one on record."""
-        states = {each.service: each.state for each in self._engine.containers(self._instance)}
+        states = self._engine.states(self._instance)
         shown = []
         for hold in self._holds():
             on_link = hold["kind"] in LINK_FAULTS

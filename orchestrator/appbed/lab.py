@@ -14,24 +14,24 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appbed import bringup, loader, process, topology
+from appbed import bringup, loader, places, process, topology
 from appbed.agent_client import AgentClient
 from appbed.captured import Captured, fetch
 from appbed.engine import Completed, Engine, Project
 from appbed.errors import AgentError, AppbedError, CommandError, CommandTimeout, EngineError, StartError
 from appbed.faults import Faults
-from appbed.links import Link, held, plan
+from appbed.forgetting import Forgetting
+from appbed.links import Link, change, held, plan
+from appbed.shells import Shells
 from appbed.topology import Topology
 
 READY_S = 60.0
 CALM_S = 15.0
 _CALM, _MOMENT_S = 0.5, 0.25
-_CANNOT_SAY = (69, 126, 127)  # EX_UNAVAILABLE, and no such command (docker exec says both)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class Lab:
         self.name = instance
         self.topology = shape
         self.agent = AgentClient(engine, instance, shape.agent)
+        self._shells = Shells(engine, instance)
+        self._forgetting = Forgetting(self._shells, shape)
 
     # ---- coming and going
 
@@ -91,6 +93,7 @@ class Lab:
             "APPBED_OWNER": process.me(),
             "APPBED_LIVES_ON": str(lives_on).lower(),
             "APPBED_TOPOLOGY": file.name,
+            places.SHARE: os.environ.get(places.SHARE) or str(places.root()),
             "APPBED_WINDOW": os.environ.get("APPBED_WINDOW", ""),  # none named: any free ports
         }
         with contextlib.ExitStack() as undo:
@@ -116,10 +119,17 @@ class Lab:
     def __exit__(self, *_: object) -> None:
         self.down()
 
-    def down(self) -> int:
-        """Removes everything of the instance, whatever becomes of the stream; the number of objects that went."""
+    def close(self) -> None:
+        """Ends the talk with it; it stays up."""
         try:
             self.agent.close()
+        finally:
+            self._shells.close()
+
+    def down(self) -> int:
+        """Removes everything of the instance, whatever becomes of the streams; the number of objects that went."""
+        try:
+            self.close()
         finally:
             removed = bringup.take_down(self.engine, self.name)
         return removed
@@ -132,7 +142,7 @@ class Lab:
 
     def _closed_if_failed(self, failure: type[BaseException] | None, *_: object) -> bool:
         if failure:
-            self.agent.close()
+            self.close()
         return False
 
     def wait_ready(self, timeout_s: float = READY_S, told: Callable[[str], None] = lambda _: None) -> None:
@@ -162,8 +172,7 @@ class Lab:
                 return
 
     def _refuse_dead(self, host: str) -> None:
-        container = next((c for c in self.engine.containers(self.name) if c.service == host), None)
-        if container is None or container.state in ("exited", "dead", "restarting"):
+        if self.engine.states(self.name).get(host, "gone") in ("gone", "exited", "dead", "restarting"):
             self._give_up({host: "its container, which ended"}, 0)
 
     def _give_up(self, missing: Mapping[str, str], waited_s: float) -> None:
@@ -247,19 +256,11 @@ class Lab:
 
     def reset(self, *hosts: str) -> None:
         """Servers forget what they were told (`/appbed/reset` of their role): `hosts`, or all that are no routers."""
-        names = hosts or tuple(name for name, host in self.topology.hosts.items() if not host.role.router)
-        local = [name for name in names if self.topology.host(name).role.name == "resolver"]
-        others = [name for name in names if name not in local]
-        with ThreadPoolExecutor(6) as pool:
-            for some in (others, local):  # a server that starts again asks for names
-                list(pool.map(lambda host: self.exec(host, "/appbed/reset"), some))
+        self._forgetting.reset(*hosts)
 
-    def remembered(self) -> dict[str, Completed]:
-        """What hosts say they still know of what was done (`/appbed/remembers` of their role); those that cannot say are left out."""
-        names = [name for name, host in self.topology.hosts.items() if not host.role.router]
-        with ThreadPoolExecutor(6) as pool:
-            said = pool.map(lambda host: self.exec(host, "/appbed/remembers", check=False), names)
-            return {host: done for host, done in zip(names, said, strict=True) if done.status not in _CANNOT_SAY}
+    def renewed(self) -> dict[str, Completed]:
+        """All are reset; by host what it says it still knows (`/appbed/remembers` of its role), without those that cannot say."""
+        return self._forgetting.renewed()
 
     def calm(self, timeout_s: float = CALM_S) -> float:
         """Waits until the processors are idle for half of a moment: what a reset starts goes on after the reset has answered.
@@ -280,4 +281,4 @@ class Lab:
 
     def change_links(self, changes: Mapping[str, Mapping[str, object]], *, base: str = "now") -> None:
         """Several links at once: `x-link` blocks by attachment, laid over each as it is `now`, as `declared`, or `clean`."""
-        self.agent.ask("link-change", changes=dict(changes), base=base)
+        change(self.agent, changes, base=base)

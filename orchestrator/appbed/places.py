@@ -7,6 +7,8 @@ from pathlib import Path
 
 from appbed.errors import InputError
 
+SHARE = "APPBED_SHARE"  # in a Compose file: `root`, below which the shipped parts are
+
 
 def root() -> Path:
     """The folder that holds compose/ and images/: the checkout, or what an installed package brought along."""

@@ -87,8 +87,9 @@ class Labs:
         return lab, True
 
     def _name(self, file: Path) -> str:
-        stem = re.sub(r"[^a-z0-9_-]+", "-", file.stem.lower())[:20]
-        return f"test-{stem}-{os.getpid()}-{len(self._up)}"
+        stem = re.sub(r"[^a-z0-9_-]+", "-", file.stem.lower())[:18]
+        worker = os.environ.get("PYTEST_XDIST_WORKER")  # which its parent finds by that when it is killed
+        return f"test-{stem}-{f'{os.getppid()}-{worker}' if worker else os.getpid()}-{len(self._up)}"
 
     def drop(self, lab: Lab) -> None:
         """One that cannot be made as new again goes; the next test that wants it gets another."""
@@ -101,7 +102,7 @@ class Labs:
             for lab in self._up.values():
                 if self.keep:
                     self.kept.append(lab.name)
-                    stack.callback(lab.agent.close)
+                    stack.callback(lab.close)
                 else:
                     stack.callback(lab.down)
 
@@ -241,14 +242,18 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: object, error: object) -> None:
-    """A worker of pytest-xdist that was killed leaves its labs; the others are none of ours to remove."""
+    """A worker of pytest-xdist that was killed leaves its labs; others' are none of ours to remove."""
     if error:
         from appbed import leftovers
         from appbed.engine import docker
 
-        engine = docker.DockerEngine()
-        for leftover in leftovers.find(engine):
-            leftovers.remove(engine, leftover)
+        with contextlib.suppress(
+            AppbedError
+        ):  # without an engine there was no lab; what will not go is for `appbed gc`
+            engine = docker.DockerEngine()
+            for leftover in leftovers.find(engine):
+                if f"-{os.getpid()}-gw" in leftover.instance:
+                    leftovers.remove(engine, leftover)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

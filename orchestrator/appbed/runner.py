@@ -14,7 +14,7 @@ from typing import Any
 from appbed import evidence, fidelity, places, scenario, topology, verify
 from appbed.captured import Captured
 from appbed.engine import Completed, Engine
-from appbed.errors import AppbedError, CommandError, CommandTimeout, InputError
+from appbed.errors import AppbedError, CommandError, CommandTimeout, InputError, LinkError
 from appbed.evidence import Evidence, Recorder
 from appbed.impairment import change
 from appbed.lab import Lab
@@ -143,8 +143,7 @@ def _act(each: Scenario, lab: Lab, folder: Path, seed: int, say: Say) -> None:
             return
         with _links_set(each, lab, seed):
             say("reset")
-            lab.reset()  # after the links: a resolver remembers how far away each server was
-            remembered = lab.remembered()
+            remembered = lab.renewed()  # after the links: a resolver knows how far away each server was
             say("measuring the links")
             lab.calm()
             watch = verify.Watch(lab)
@@ -169,6 +168,8 @@ def _act(each: Scenario, lab: Lab, folder: Path, seed: int, say: Say) -> None:
             recorder.write("conditions", {"seed": seed, **_knew(remembered), **conditions})
     except CommandError as error:  # before anything was done
         recorder.event(_kind(error, "unprepared"), because=str(error))
+    except LinkError as error:
+        recorder.event("unprepared", because=str(error))
     except AppbedError as error:
         recorder.event("error", message=str(error))
         raise

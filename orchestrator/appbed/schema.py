@@ -55,7 +55,7 @@ class ReadyBlock(_Block):
 class RoleBlock(_Block):
     """`x-role` of a service."""
 
-    name: str = Field(..., description="the role, for example proxy; `--use proxy=IMAGE` swaps its image")
+    name: str = Field(..., description="the role, for example proxy")
     ready: ReadyBlock | None = None
     router: bool = Field(False, description="forwards; the agent gives it gateway addresses and routes")
     unsupported: list[str] = Field([], description="scenarios this image says no to")
@@ -111,16 +111,34 @@ def fields(block: type[BaseModel]) -> list[str]:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON schema of the three keys, for editors; needs pydantic 2."""
+    """JSON schema of a Compose file's three keys, for editors; needs pydantic 2. What is Compose's own it leaves to Compose."""
+    from pydantic.json_schema import models_json_schema
+
+    models: list[Any] = [(block, "validation") for block in (TestbedBlock, RoleBlock, LinkBlock)]
+    _, found = models_json_schema(models, ref_template="#/definitions/{model}")
+    definitions: dict[str, Any] = _untitled(found["$defs"])
+    for block in ("TestbedBlock", "RoleBlock"):
+        definitions[block].pop("required", None)  # what is missing stands in the file that is extended, or laid under
+
+    def each(**keys: object) -> dict[str, Any]:
+        return {"additionalProperties": {"properties": keys}}
+
+    testbed, role, link = ({"$ref": f"#/definitions/{block}"} for block in ("TestbedBlock", "RoleBlock", "LinkBlock"))
+    services = each(**{"x-role": role, "networks": each(**{"x-link": link})})
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "appbed extension keys in a Compose file",
-        "properties": {
-            "x-testbed": TestbedBlock.model_json_schema(),
-            "x-role": RoleBlock.model_json_schema(),
-            "x-link": LinkBlock.model_json_schema(),
-        },
+        "$schema": "http://json-schema.org/draft-07/schema#",  # what editors read
+        "title": "appbed's keys in a Compose file",
+        "type": "object",
+        "properties": {"x-testbed": testbed, "services": services, "networks": each(**{"x-link": link})},
+        "definitions": definitions,
     }
+
+
+def _untitled(value: Any) -> Any:
+    """Without the titles that say each key's name once more; no key here is called title."""
+    if isinstance(value, dict):
+        return {key: _untitled(inner) for key, inner in value.items() if key != "title"}
+    return [_untitled(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _descend(block: type[BaseModel], path: list[str]) -> type[BaseModel]:

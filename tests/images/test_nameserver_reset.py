@@ -36,6 +36,26 @@ esac
 """
 
 
+def reset(folder: Path, render: str = "#!/bin/sh\n", rndc: str = RNDC) -> None:
+    """Runs the script in `folder`, in place of /run/named."""
+    for name, text in {
+        "rndc": rndc,
+        "render": render,
+        "reset": RESET.read_text().replace("/run/named", str(folder)).replace("/appbed/", f"{folder}/"),
+    }.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    done = subprocess.run(
+        [str(folder / "reset")],
+        env={"PATH": f"{folder}:{os.environ['PATH']}", "UPDATE_ZONES": "com"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("late", [0, 1, 2])
 def test_a_zone_that_was_updated_is_as_shipped_however_late_named_writes_it(tmp_path: Path, late: int) -> None:
     (tmp_path / "zones").mkdir()
@@ -44,21 +64,34 @@ def test_a_zone_that_was_updated_is_as_shipped_however_late_named_writes_it(tmp_
     (tmp_path / "zones/com.zone.jnl").touch()
     (tmp_path / "late").write_text(str(late))
     (tmp_path / "named.conf").touch()
-    for name, text in {
-        "rndc": RNDC,
-        "render": "#!/bin/sh\n",
-        "reset": RESET.read_text().replace("/run/named", str(tmp_path)).replace("/appbed/", f"{tmp_path}/"),
-    }.items():
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
-    done = subprocess.run(
-        [str(tmp_path / "reset")],
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "UPDATE_ZONES": "com"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    reset(tmp_path)
     assert zone.read_text() == (tmp_path / "served").read_text() == SOA.format(1)
     assert not list((tmp_path / "zones").glob("*.shipped"))
+
+
+# Each time it is called leaves a line.
+CALLED = '#!/bin/bash\necho "${0##*/}" "$@" >> "${0%/*}/called"\n'
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Path:
+    """A server's folder after its start, as the entrypoint leaves it."""
+    for folder in (tmp_path, tmp_path / "start"):
+        (folder / "zones").mkdir(parents=True)
+        (folder / "named.conf").write_text("options {};\n")
+        for zone in ("com", "edu"):
+            (folder / f"zones/{zone}.zone").write_text(SOA.format(1))
+    return tmp_path
+
+
+def test_a_server_that_nobody_touched_is_asked_nothing(started: Path) -> None:
+    reset(started, render=CALLED, rndc=CALLED)
+    assert not (started / "called").exists()
+
+
+@pytest.mark.parametrize("file", ["named.conf", "zones/com.zone", "zones/edu.zone"])
+@pytest.mark.parametrize("change", ["changed", "gone"])
+def test_whatever_is_not_as_at_the_start_is_rendered_anew(started: Path, file: str, change: str) -> None:
+    (started / file).write_text("" if change == "gone" else (started / file).read_text() + "x")
+    reset(started, render=CALLED, rndc=CALLED)
+    assert "render" in (started / "called").read_text().split()

@@ -56,6 +56,12 @@ def test_the_example_repository_passes_as_its_readme_says(installed: Path, tmp_p
     assert not (tmp_path / "proxy/testbed-failures").exists()
 
 
+def test_a_folder_that_init_wrote_is_tested_as_its_readme_says(installed: Path, tmp_path: Path) -> None:
+    assert "mine/lab.yaml" in ran(installed / "appbed", "init", "mine", cwd=tmp_path)
+    assert "3 passed" in ran(installed / "pytest", "-q", cwd=tmp_path / "mine")
+    assert not (tmp_path / "mine/testbed-failures").exists()
+
+
 TESTS = """
 import pytest
 from tests.integration.behind import hide

@@ -11,12 +11,25 @@ from typing import NoReturn
 
 import typer
 
-from appbed.cli import captures, faults, lab, links, machine, packets, reports, runs, swarm, verify
+from appbed.cli import captures, faults, lab, links, machine, own, packets, reports, runs, swarm, verify
 from appbed.cli.app import Interrupted, ReaderLeft, app, capture_app, fault_app, link_app
 from appbed.cli.show import complain, out, say_wrong
 from appbed.errors import AppbedError
 
-__all__ = ["captures", "faults", "lab", "links", "machine", "main", "packets", "reports", "runs", "swarm", "verify"]
+__all__ = [
+    "captures",
+    "faults",
+    "lab",
+    "links",
+    "machine",
+    "main",
+    "own",
+    "packets",
+    "reports",
+    "runs",
+    "swarm",
+    "verify",
+]
 INTERRUPTED, READER_LEFT = 130, 141  # 128 + SIGINT, 128 + SIGPIPE, as a shell says it
 
 app.add_typer(link_app, name="link", rich_help_panel="Links and packets")
@@ -31,9 +44,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if debug:
         arguments.remove("--debug")
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's wish counts
+        signal.signal(signal.SIGHUP, _interrupt)
     try:
         sys.exit(_status(arguments, debug))
-    except (ReaderLeft, BrokenPipeError):
+    except (ReaderLeft, OSError):  # OSError: a pipe without its reader, a terminal that is gone; others were told
         for descriptor in (1, 2):  # what is left in the buffers cannot be said to anybody
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
         sys.exit(READER_LEFT)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from appbed.cli import offers
 from appbed.cli.show import out
 from appbed.errors import InputError
 
@@ -25,8 +26,26 @@ class ReaderLeft(BaseException):
     """Nobody reads our output any more: `appbed list | head -1`. No OSError, which the library would turn into exit status 1."""
 
 
+PANELS = ("The lab", "Links and packets", "Scenarios", "Your own lab", "The machine")
+
+
 class Commands(TyperGroup):
-    """The library's group, but a Ctrl-C and a reader that left pass through it."""
+    """The library's group, but a Ctrl-C and a reader that left pass through it, and `--help` says what commands are for."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """By panel, in the order of PANELS; the library does this only in boxes."""
+        shown = {name: command for name, command in self.commands.items() if not command.hidden}
+        width = max(map(len, shown))
+        rows: dict[str, list[tuple[str, str]]] = {panel: [] for panel in PANELS}
+        for name, command in shown.items():
+            said = command.get_short_help_str(formatter.width - width - 6)
+            rows.setdefault(getattr(command, "rich_help_panel", None) or PANELS[-1], []).append(
+                (name.ljust(width), said)
+            )
+        for panel, lines in rows.items():
+            if lines:
+                with formatter.section(panel):
+                    formatter.write_dl(lines)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with _passing():  # `--help` is printed here
@@ -67,7 +86,7 @@ app = typer.Typer(
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 
 
@@ -96,7 +115,16 @@ fault_app = typer.Typer(
     help="Faults: pause, stop, kill, restart a host; cut, part, flap links; show and heal.", no_args_is_help=True
 )
 
-Name = Annotated[str | None, typer.Option("--name", "-n", help="the instance; not needed while only one is up")]
+Name = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        "-n",
+        envvar="APPBED_NAME",
+        help="the instance; not needed while only one is up",
+        autocompletion=offers.instances,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from appbed.cli import offers
 from appbed.cli.app import Json, Name, attached, capture_app
 from appbed.cli.show import complain, out, print_json, table
 
@@ -15,18 +16,24 @@ Label = Annotated[str, typer.Option(help="name of the capture")]
 
 @capture_app.command("start")
 def capture_start(
-    points: Annotated[list[str], typer.Argument(help="hosts, host@network, networks, or all")],
+    points: Annotated[
+        list[str], typer.Argument(help="hosts, host@network, networks, or all", autocompletion=offers.points)
+    ],
     label: Label = "capture",
     bpf: Annotated[str, typer.Option("--filter", help="pcap-filter(7) expression")] = "",
     snaplen: Annotated[int, typer.Option(help="bytes kept of each frame; 0 is all")] = 0,
     filesize: Annotated[str, typer.Option(help="a new file begins when one has this size, for example 10MB")] = "0",
     files: Annotated[int, typer.Option(help="only the newest so many files are kept; 0 is all")] = 0,
     name: Name = None,
+    as_json: Json = False,
 ) -> None:
     """Capture on hosts (what the application lived through) and networks (what the wire carried)."""
     with attached(name) as lab:
         lab.start_capture(label, points, filter=bpf, snaplen=snaplen, filesize=filesize, files=files)
-    out.print(f"capturing as {label!r}; `appbed capture stop FILE` ends it")
+    if as_json:
+        print_json({"capture": label, "points": points})
+    else:
+        out.print(f"capturing as {label!r}; `appbed capture stop FILE` ends it")
 
 
 @capture_app.command("stop")

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from appbed.cli import offers
 from appbed.cli.app import Json, Name, attached, fault_app
 from appbed.cli.show import out, print_json, table
 
 if TYPE_CHECKING:
     from appbed.faults import Fault, Faults
 
-Host = Annotated[str, typer.Argument(help="a host of the topology")]
+Host = Annotated[str, typer.Argument(help="a host of the topology", autocompletion=offers.hosts)]
+Link = Annotated[str, typer.Argument(help="host or host@network", autocompletion=offers.links)]
 Stay = Annotated[
     str | None, typer.Option("--for", help="heal after this time (5s), waiting; else it stays until healed")
 ]
@@ -55,7 +57,7 @@ def restart(host: Host, name: Name = None, as_json: Json = False) -> None:
 
 @fault_app.command("cut")
 def cut(
-    link: Annotated[str, typer.Argument(help="host or host@network")],
+    link: Link,
     direction: Annotated[str | None, typer.Argument(help="up (from the host) or down (to it); else both")] = None,
     lasting: Lasting = None,
     name: Name = None,
@@ -80,7 +82,7 @@ def partition(
 
 @fault_app.command("flap")
 def flap(
-    link: Annotated[str, typer.Argument(help="host or host@network")],
+    link: Link,
     down: Annotated[str, typer.Option(help="how long it is cut each time: 1s")],
     up: Annotated[str, typer.Option(help="how long it is whole in between: 3s")],
     lasting: Lasting = None,

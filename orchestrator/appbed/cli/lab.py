@@ -13,12 +13,15 @@ from typing import Annotated
 import typer
 
 from appbed import lease, places
+from appbed.cli import offers
 from appbed.cli.app import Foreign, Json, Name, app, attached, open_engine
 from appbed.cli.show import out, print_json, spinner, table
 from appbed.errors import EngineError, InputError
 
 PANEL = "The lab"
-Host = Annotated[str, typer.Argument(help="a host of the lab, or its agent (see `appbed ps`)")]
+Host = Annotated[
+    str, typer.Argument(help="a host of the lab, or its agent (see `appbed ps`)", autocompletion=offers.hosts)
+]
 
 
 @app.command("list", rich_help_panel=PANEL)
@@ -42,9 +45,15 @@ def list_topologies(as_json: Json = False) -> None:
 
 @app.command(rich_help_panel=PANEL)
 def up(
-    topology: Annotated[str, typer.Argument(help="a shipped topology (see `appbed list`) or a Compose file")],
+    topology: Annotated[
+        str,
+        typer.Argument(
+            help="a shipped topology (see `appbed list`) or a Compose file", autocompletion=offers.topologies
+        ),
+    ],
     name: Annotated[
-        str | None, typer.Option("--name", "-n", help="of the instance; default: the topology's name")
+        str | None,
+        typer.Option("--name", "-n", envvar="APPBED_NAME", help="of the instance; default: the topology's name"),
     ] = None,
     over: Annotated[list[Path] | None, typer.Option("--file", "-f", help="Compose file laid over the topology")] = None,
     links: Annotated[str, typer.Option(help="back-end of the links: auto, netem, relay")] = "auto",
@@ -101,16 +110,24 @@ def _wanted_net() -> str | None:
 
 
 @app.command(rich_help_panel=PANEL)
-def down(name: Name = None, everything: Annotated[bool, typer.Option("--all", help="every instance")] = False) -> None:
+def down(
+    name: Name = None,
+    everything: Annotated[bool, typer.Option("--all", help="every instance")] = False,
+    as_json: Json = False,
+) -> None:
     """Take an instance down; nothing of it stays."""
     from appbed.bringup import take_down, the_one
 
     engine = open_engine()
     instances = engine.instances()
+    gone = {}
     for instance in instances if everything else [the_one(instances, name)]:
         with spinner(f"down {instance.name}"):
-            removed = take_down(engine, instance.name)
-        out.print(f"{instance.name} is down: {removed} containers and networks removed")
+            gone[instance.name] = take_down(engine, instance.name)
+        if not as_json:
+            out.print(f"{instance.name} is down: {gone[instance.name]} containers and networks removed")
+    if as_json:
+        print_json([{"name": each, "removed": removed} for each, removed in gone.items()])
 
 
 @app.command(rich_help_panel=PANEL)
@@ -137,23 +154,36 @@ def ps(name: Name = None, as_json: Json = False) -> None:
 
 @app.command("exec", cls=Foreign, rich_help_panel=PANEL)
 def execute(
-    host: Host, command: Annotated[list[str], typer.Argument(help="what to run, after --")], name: Name = None
+    host: Host,
+    command: Annotated[list[str], typer.Argument(help="what to run, after --")],
+    name: Name = None,
+    as_json: Json = False,
 ) -> None:
     """Run a command inside a host: appbed exec client -- curl -s http://www.someschool.edu/"""
     with attached(name) as lab:
         done = lab.exec(host, *command, check=False, timeout_s=600)
-    sys.stdout.write(done.stdout)
-    sys.stderr.write(done.stderr)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        sys.stdout.write(done.stdout)
+        sys.stderr.write(done.stderr)
     raise typer.Exit(done.status)
 
 
 @app.command(rich_help_panel=PANEL)
 def logs(
-    host: Host, name: Name = None, tail: Annotated[int | None, typer.Option(min=0, help="only the last lines")] = None
+    host: Host,
+    name: Name = None,
+    tail: Annotated[int | None, typer.Option(min=0, help="only the last lines")] = None,
+    as_json: Json = False,
 ) -> None:
     """What a host's server logged."""
     with attached(name) as lab:
-        sys.stdout.write(lab.logs(host, tail=tail))
+        said = lab.logs(host, tail=tail)
+    if as_json:
+        print_json({"host": host, "lines": said.splitlines()})
+    else:
+        sys.stdout.write(said)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -164,7 +194,11 @@ def gc(
     from appbed import leftovers
 
     engine = open_engine()
+    ended = 0 if dry_run else leftovers.end_orphans()
     found = leftovers.find(engine)
+    if not dry_run and (ended or found):
+        leftovers.settle(engine)
+        found = leftovers.find(engine)
     stayed: dict[str, EngineError] = {}
     for leftover in found:
         try:
@@ -179,6 +213,6 @@ def gc(
         gone = {each.instance for each in found if not dry_run} - set(stayed)
         print_json([{**asdict(each), "removed": each.instance in gone} for each in found])
     elif not found:
-        out.print("nothing to remove")
+        out.print(f"ended {ended} processes of killed commands" if ended else "nothing to remove")
     for failure in stayed.values():
         raise failure

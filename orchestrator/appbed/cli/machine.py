@@ -17,13 +17,16 @@ PANEL = "The machine"
 
 
 @app.command(rich_help_panel=PANEL)
-def setup() -> None:
+def setup(as_json: Json = False) -> None:
     """Make this machine able: engine, Compose, base image, role images. What is there is left as it is."""
     from appbed.engine.setup import setup as make_able
 
-    with _steps() as emit:
+    with _steps(quiet=as_json) as emit:
         machine = make_able(places.root(), emit)
-    out.print(f"ready: engine {machine.engine}, Compose {machine.compose}, {len(machine.images)} role images")
+    if as_json:
+        print_json({**asdict(machine), "endpoint": str(machine.endpoint)})
+    else:
+        out.print(f"ready: engine {machine.engine}, Compose {machine.compose}, {len(machine.images)} role images")
 
 
 @app.command(rich_help_panel=PANEL)
@@ -43,13 +46,14 @@ def doctor(as_json: Json = False) -> None:
 
 
 @contextmanager
-def _steps() -> Iterator[Callable[[Any], None]]:
-    """A line for each finished step; on a terminal the one under way is shown moving."""
+def _steps(*, quiet: bool) -> Iterator[Callable[[Any], None]]:
+    """A line for each finished step, unless `quiet`; on a terminal the one under way is shown moving."""
     with spinner("setup") as say:
 
         def emit(event: Any) -> None:
             if event.state in ("done", "skipped"):
-                out.print(f"{event.step:<26} {event.state:<8} {event.seconds:6.1f} s  {event.detail}")
+                if not quiet:
+                    out.print(f"{event.step:<26} {event.state:<8} {event.seconds:6.1f} s  {event.detail}")
             elif err.is_terminal or event.state == "progress":
                 say(f"{event.step}: {event.detail}" if event.detail else event.step)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ def ladder(
     host: Annotated[list[str] | None, typer.Option(help="only messages between these")] = None,
     html: Annotated[Path | None, typer.Option(help="write a self-contained page instead")] = None,
     limit: Annotated[int, typer.Option(help="messages at most")] = 200,
+    as_json: Json = False,
 ) -> None:
     """Draw who said what to whom, from packets: hosts as columns, messages as arrows, round trips marked."""
     from appbed.analysis import Capture, ladder_svg, ladder_text
@@ -34,11 +36,14 @@ def ladder(
     capture = Capture.open([_file(each) for each in file])
     chosen = {"protocols": protocol} if protocol else {}
     drawn = ladders.draw(capture, **chosen, point=point, hosts=host or (), known=_names(file[0]), limit=limit)
-    if html is None:
+    if html is not None:
+        html.write_text(ladder_svg.html(drawn, file[0].name), encoding="utf-8")
+    if as_json:
+        print_json(asdict(drawn))
+    elif html is not None:
+        out.print(f"{html}: {len(drawn.arrows)} messages")
+    else:
         sys.stdout.write(ladder_text.text(drawn, out.width))
-        return
-    html.write_text(ladder_svg.html(drawn, file[0].name), encoding="utf-8")
-    out.print(f"{html}: {len(drawn.arrows)} messages")
 
 
 @app.command(rich_help_panel=PANEL)

@@ -10,9 +10,10 @@ import typer
 
 from appbed import places
 from appbed.cli.app import Json, app
+from appbed.cli.files import written
 from appbed.cli.runs import PANEL
 from appbed.cli.show import complain, out, print_json
-from appbed.errors import EngineError, InputError
+from appbed.errors import InputError
 
 if TYPE_CHECKING:  # it brings the analysis with it
     from appbed.report import Run
@@ -40,10 +41,10 @@ def report(
     runs = reports.chosen(run or [places.runs()])
     for file, made in ((junit, reports.junit), (csv, reports.csv)):
         if file:
-            _write(file, made(runs))
-    pages = [_write(to, reports.page(runs))] if to else _each(runs, everything)
+            written(file, made(runs))
+    pages = [written(to, reports.page(runs))] if to else _each(runs, everything)
     if everything and not to:
-        pages.append(_write(places.runs() / INDEX, reports.index(runs)))
+        pages.append(written(places.runs() / INDEX, reports.index(runs)))
     if as_json:
         print_json(reports.plain(runs))
         return
@@ -59,7 +60,7 @@ def _each(runs: Sequence[Run], everything: bool) -> list[Path]:
     from appbed import report as reports
 
     stale = [each for each in runs if not everything or _stale(each.folder)]
-    return [_write(each.folder / PAGE, reports.page([each])) for each in stale]
+    return [written(each.folder / PAGE, reports.page([each])) for each in stale]
 
 
 def _stale(folder: Path) -> bool:
@@ -67,17 +68,3 @@ def _stale(folder: Path) -> bool:
     return not page.exists() or any(
         file.stat().st_mtime >= page.stat().st_mtime for file in folder.iterdir() if file != page
     )
-
-
-def _write(file: Path, text: str) -> Path:
-    """Whole or not at all."""
-    partial = file.with_name(f".{file.name}.partial")
-    try:
-        partial.write_bytes(text.encode("utf-8", "replace"))
-        partial.replace(file)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise EngineError(
-            f"{file}: {error.strerror}", remedy="name a file in a folder that is there and can be written"
-        ) from None
-    return file

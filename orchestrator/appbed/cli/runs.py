@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from appbed import places
+from appbed.cli import offers
 from appbed.cli.app import Json, app, open_engine
 from appbed.cli.lab import checked_links
 from appbed.cli.show import coloured, out, print_json, spinner, table
@@ -22,7 +23,7 @@ PANEL = "Scenarios"
 
 @app.command(rich_help_panel=PANEL)
 def run(
-    what: Annotated[list[str], typer.Argument(help="scenario, group, claim, or all")],
+    what: Annotated[list[str], typer.Argument(help="scenario, group, claim, or all", autocompletion=offers.scenarios)],
     seed: Annotated[
         int | None,
         typer.Option(

@@ -16,9 +16,17 @@ from rich.text import Text
 class _Screen(Console):
     """The library's console, but what to do when its reader left is for the caller to say; there it ends the program."""
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(_printable(each) if isinstance(each, str) else each for each in objects), **options)
+
     def on_broken_pipe(self) -> None:
         self.quiet = True
         raise BrokenPipeError
+
+
+def _printable(text: str) -> str:
+    """What came out of packets and files may not speak to the terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text)
 
 
 _WIDTH = None if sys.stdout.isatty() else 140  # a file or a pipe has no width of its own
@@ -44,7 +52,7 @@ def table(*columns: str, rows: Sequence[Sequence[str | Text]], title: str | None
     """What was seen is shown as it is: brackets in it are no markup."""
     shown = Table(*columns, title=title, title_justify="left", box=None)
     for row in rows:
-        shown.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        shown.add_row(*(Text(_printable(cell)) if isinstance(cell, str) else cell for cell in row))
     out.print(shown)
 
 

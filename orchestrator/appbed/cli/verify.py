@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from appbed.cli import offers
 from appbed.cli.app import Json, Name, app, attached
 from appbed.cli.show import coloured, out, print_json, spinner, table
 from appbed.verdict import Outcome
@@ -17,7 +18,10 @@ if TYPE_CHECKING:  # it brings the analysis with it, which `--help` need not wai
 
 @app.command(rich_help_panel="Links and packets")
 def verify(
-    attachment: Annotated[list[str] | None, typer.Argument(help="host or host@network; default: every one")] = None,
+    attachment: Annotated[
+        list[str] | None,
+        typer.Argument(help="host or host@network; default: every one", autocompletion=offers.links),
+    ] = None,
     name: Name = None,
     as_json: Json = False,
 ) -> None:

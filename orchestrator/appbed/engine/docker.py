@@ -23,7 +23,7 @@ from docker.errors import APIError, DockerException, NotFound
 from appbed.engine import Action, AddressTaken, Completed, Container, Instance, Project
 from appbed.engine.computer import ThisComputer
 from appbed.engine.docker_refusals import doing, reason, remedy, removed_by
-from appbed.engine.docker_streams import Chunks, Lines, attached, frames
+from appbed.engine.docker_streams import SHELL, Chunks, Lines, Shell, attached, frames
 from appbed.engine.find_engine import find_engine
 from appbed.engine.kernel_checks import routes
 from appbed.errors import EngineError
@@ -35,7 +35,7 @@ _PROJECT, _SERVICE, _FILES = (
     "com.docker.compose.project.config_files",
 )
 _ROLE = "org.appbed.role"
-_DOWN_S = 30.0
+_DOWN_S, _EMPTY_S = 30.0, 3.0  # until networks are let go of; where no container was left to begin with
 _LEAVE_S = 10  # for an agent to take its devices away
 _TRIES = 5
 _PARALLEL = 6  # starts at once: measured best on 2 cores, 20 at once is slower
@@ -109,6 +109,11 @@ class DockerEngine:
     def containers(self, name: str) -> list[Container]:
         return [_container(container) for container in self._of(name)]
 
+    def states(self, name: str) -> dict[str, str]:
+        with doing(f"list containers of {name}"):
+            found = self._client.api.containers(all=True, filters={"label": f"{INSTANCE}={name}"})
+        return {each["Labels"].get(_SERVICE, ""): each["State"] for each in found}
+
     def exec(self, name: str, host: str, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0) -> Completed:
         api = self._client.api
         with doing(f"exec in {host}"):
@@ -135,6 +140,11 @@ class DockerEngine:
             talk = attached(api.exec_start(execution["Id"], socket=True))
         with talk as sock:
             yield Lines(sock, lambda: self._runs(execution["Id"]))
+
+    @contextlib.contextmanager
+    def shell(self, name: str, host: str) -> Iterator[Shell]:
+        with self.stream(name, host, SHELL) as talk:
+            yield Shell(talk, host)
 
     def _runs(self, execution: str) -> bool:
         """A restarted container knows nothing of the commands that ran in it before."""
@@ -196,22 +206,27 @@ class DockerEngine:
 
     def down(self, name: str) -> int:
         removed, label = 0, {"label": f"{INSTANCE}={name}"}
-        deadline = time.monotonic() + _DOWN_S
+        patience_s = _DOWN_S if self._of(name) else _EMPTY_S
+        deadline = time.monotonic() + patience_s
         while True:
+            containers = sorted(self._of(name), key=lambda container: container.labels.get(_ROLE) != "agent")
+            agents = [container for container in containers if container.labels.get(_ROLE) == "agent"]
+            # The agent first: what has none is known for half an instance, should this be the last we do.
+            removed += sum(map(_remove_container, agents))
             with ThreadPoolExecutor(_PARALLEL) as pool:
-                removed += sum(pool.map(_remove_container, self._of(name)))
+                removed += sum(pool.map(_remove_container, containers[len(agents) :]))
                 networks = self._client.networks.list(filters=label)
                 removed += sum(pool.map(lambda network: removed_by(network.remove), networks))
             removed += sum(removed_by(volume.remove) for volume in self._client.volumes.list(filters=label))
-            containers = [one.name for one in self._of(name)]
-            left = [*containers, *(one.name for one in self._client.networks.list(filters=label))]
+            still = [one.name for one in self._of(name)]
+            left = [*still, *(one.name for one in self._client.networks.list(filters=label))]
             if not left:
                 return removed
             if time.monotonic() > deadline:
                 # An engine short of time can count an endpoint for ever whose container is long gone.
-                remedy = "see `docker ps -a`" if containers else "no container is in it any more: restart the engine"
+                remedy = "see `docker ps -a`" if still else "no container is in it any more: restart the engine"
                 raise EngineError(
-                    f"{name}: {', '.join(left[:5])} would not go within {_DOWN_S:.0f} s",
+                    f"{name}: {', '.join(left[:5])} would not go within {patience_s:.0f} s",
                     remedy=f"{remedy}, then `appbed gc`",
                 )
             threading.Event().wait(0.1)  # the engine lets go of a container's network some moments after the container
@@ -227,7 +242,8 @@ class DockerEngine:
 
     def _instance(self, name: str, networks: Sequence[Any], volumes: Sequence[Any]) -> Instance:
         containers = self._of(name)
-        labels: Mapping[str, str] = containers[0].labels if containers else {}
+        near = [network.attrs["Labels"] for network in networks if network.attrs["Labels"][INSTANCE] == name]
+        labels: Mapping[str, str] = next(iter([*(one.labels for one in containers), *near]), {})
         shown = tuple(sorted((_container(container) for container in containers), key=lambda c: c.service))
         return Instance(
             name,
@@ -248,7 +264,7 @@ class DockerEngine:
 
     def _one(self, name: str, host: str) -> Any:
         filters = {"label": [f"{_PROJECT}={name}", f"{_SERVICE}={host}"]}
-        found = self._client.containers.list(all=True, ignore_removed=True, filters=filters)
+        found = self._client.containers.list(all=True, sparse=True, filters=filters)  # its id is all that is needed
         if not found:
             raise EngineError(f"{name} has no host {host!r}", remedy=f"see `appbed ps --name {name}`")
         return found[0]

@@ -1,18 +1,23 @@
-"""What the engine sends over a socket: a command's output in frames, its lines, a file in pieces."""
+"""What the engine sends over a socket: a command's output in frames, its lines, a shell's answers, a file in pieces."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import re
+import secrets
 import select
+import shlex
 import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from appbed.engine import Completed, ShellEnded
 from appbed.errors import EngineError
 
+SHELL = ("sh",)  # what it reads on its standard input is what it is told to do
 _LOOK_S = 1.0
 
 
@@ -37,18 +42,22 @@ class Lines:
             while b"\n" in self._rest:
                 line, _, self._rest = self._rest.partition(b"\n")
                 yield line.decode()
-            if not self._comes(deadline):
-                return
-            try:
-                channel, data = next(frames(self._socket, lambda: deadline - time.monotonic()))
-            except StopIteration:
+            frame = self.frame(deadline)
+            if frame is None:
                 if self._complaint:
-                    raise EngineError(self._complaint.decode(errors="replace").strip().splitlines()[-1]) from None
+                    raise EngineError(self._complaint.decode(errors="replace").strip().splitlines()[-1])
                 return
+            channel, data = frame
             if channel == 1:
                 self._rest += data
             else:
                 self._complaint += data
+
+    def frame(self, deadline: float) -> tuple[int, bytes] | None:
+        """The next one, whether of stdout (1) or of stderr (2); None when no more can come."""
+        if not self._comes(deadline):
+            return None
+        return next(frames(self._socket, lambda: deadline - time.monotonic()), None)
 
     def _comes(self, deadline: float) -> bool:
         """Until there is something to read, or its end; False when nothing can come any more."""
@@ -59,6 +68,42 @@ class Lines:
             if time.monotonic() >= deadline:
                 raise TimeoutError
         return True
+
+
+class Shell:
+    """Shell protocol over a talk with `sh`: after each program a line that none can know says, on both channels, that it ended."""
+
+    def __init__(self, talk: Lines, host: str) -> None:
+        self._talk, self._host = talk, host
+
+    def run(self, program: str, timeout_s: float) -> Completed:
+        last = secrets.token_hex(8)
+        told = f"{shlex.quote(program)} < /dev/null; printf '\\n{last} %s\\n' $?; printf '\\n{last}\\n' >&2"
+        said = {1: b"", 2: b""}
+        deadline = time.monotonic() + timeout_s
+        try:
+            self._talk.send(told)
+            while not (ended := _parted(last, said[1], said[2])):
+                frame = self._talk.frame(deadline)
+                if frame is None:
+                    raise ShellEnded(f"{self._host}: its shell ended at {program}")
+                said[frame[0]] += frame[1]
+        except TimeoutError:
+            raise EngineError(f"{self._host}: {program}: no answer in {timeout_s:.0f} s") from None
+        except OSError as error:
+            raise ShellEnded(f"{self._host}: its shell is gone: {error.strerror or error}") from None
+        return ended
+
+
+def _parted(last: str, out: bytes, complaint: bytes) -> Completed | None:
+    """What a program said, without the line that says that it ended; None before that line has come on both channels."""
+    end = f"\n{last}".encode()
+    told = re.fullmatch(rb"(.*)%s (\d+)\n" % end, out, re.DOTALL)
+    if not told or not complaint.endswith(end + b"\n"):
+        return None
+    return Completed(
+        int(told[2]), told[1].decode(errors="replace"), complaint.removesuffix(end + b"\n").decode(errors="replace")
+    )
 
 
 def _within(deadline: float) -> float:

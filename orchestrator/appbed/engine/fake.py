@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
@@ -15,6 +15,7 @@ from appbed import loader, topology
 from appbed.engine import Action, AddressTaken, Completed, Container, Instance, Project
 from appbed.engine.fake_agent import FakeAgent
 from appbed.engine.fake_calls import CountedCalls
+from appbed.engine.fake_shell import FakeShell
 from appbed.errors import EngineError
 from appbed.loader import Document
 
@@ -40,6 +41,7 @@ class _Lab:
     networks: tuple[str, ...]
     states: dict[str, str] = field(default_factory=dict)
     files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    acted: Counter[str] = field(default_factory=Counter)  # by service, how often something was done to its container
     agent: FakeAgent | None = None
 
 
@@ -112,6 +114,10 @@ class FakeEngine(CountedCalls):
         with self._call("containers"):
             return self._containers(name)
 
+    def states(self, name: str) -> dict[str, str]:
+        with self._call("states"):
+            return dict(self._labs[name].states) if name in self._labs else {}
+
     def exec(self, name: str, host: str, argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0) -> Completed:
         with self._call("exec"):
             files = self._running(name, host).files
@@ -126,6 +132,11 @@ class FakeEngine(CountedCalls):
             assert agent is not None
             self.agent_late -= 1
             return FakeStream(self, agent, late=self.agent_late >= 0)
+
+    def shell(self, name: str, host: str) -> FakeShell:
+        with self._call("shell"):
+            self._running(name, host)
+            return FakeShell(self, name, host)
 
     def logs(self, name: str, host: str, *, tail: int | None = None) -> str:
         with self._call("logs"):
@@ -164,6 +175,7 @@ class FakeEngine(CountedCalls):
             if state not in before:
                 raise EngineError(f"{action} {host}: container {name}-{host}-1 is {state}")
             self._lab(name).states[host] = after
+            self._lab(name).acted[host] += 1
 
     def down(self, name: str) -> int:
         with self._call("down"):
@@ -186,6 +198,11 @@ class FakeEngine(CountedCalls):
     def files(self, name: str) -> dict[tuple[str, str], bytes]:
         """What was copied into an instance, or captured in it, by host and path."""
         return self._lab(name).files
+
+    def acted(self, name: str, host: str) -> int:
+        """How often something was done to a host's container."""
+        self._state(name, host)
+        return self._lab(name).acted[host]
 
     def agent(self, name: str) -> FakeAgent:
         found = self._lab(name).agent
