@@ -4,14 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit thorough integration scenarios test-netem check lock bench-up bench-capture bench-links clean
+.PHONY: help setup demo test unit thorough fuzz torture torture-short isolation integration scenarios test-netem check docs lock bench-up bench-capture bench-links bench-reset bench-commands sweep-p2p clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 $(BIN)/appbed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,docs]'
 	@touch $@
 
 setup: $(BIN)/appbed ## make this machine able: engine, Compose, images
@@ -28,14 +28,29 @@ check: $(BIN)/appbed ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(BIN)/appbed ## the documentation as a site, in docs/_build/html; a dead link or a run that no longer passes is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet -d docs/_build/read docs docs/_build/html
+
 unit: $(BIN)/appbed ## tests that need no engine, in seconds
 	$(BIN)/pytest -q -m 'not docker and not thorough'
 
 thorough: $(BIN)/appbed ## tests that need no engine but more time
 	$(BIN)/pytest -q -m thorough
 
+fuzz: $(BIN)/appbed ## ten thousand changed topologies, units, x- blocks, captures and messages to the agent; five minutes
+	APPBED_FUZZ=10000 $(BIN)/pytest -q tests/test_fuzz.py tests/agent/test_fuzz_agent.py tests/analysis/test_analysis_fuzz.py
+
+torture: setup ## kills commands, agents and hosts at random moments and looks at what is left; an hour, goes on where it was
+	$(BIN)/python -m bench.torture
+
+torture-short: setup ## ten kills of commands at random moments; a minute or two, while nobody else brings labs up
+	$(BIN)/pytest -q -m torture
+
+isolation: setup ## writes the table of what each role may do in docs/reliability.md anew, from a running lab
+	$(BIN)/python -m tests.integration.isolation_table
+
 integration: setup ## tests on real containers
-	$(BIN)/pytest -q -m 'docker and not scenarios'
+	$(BIN)/pytest -q -m 'docker and not scenarios and not torture'
 
 scenarios: setup ## every scenario on real containers, in its short form, and in worlds that are not as predicted; half an hour
 	$(BIN)/pytest -q -m scenarios
@@ -57,6 +72,15 @@ bench-links: $(BIN)/appbed ## what links do against what was set, both back-ends
 	  else uml="$(BIN)/python -m tests.netem.uml --seconds 1800 --write bench/out --"; fi; \
 	  $$uml $(BIN)/python -m bench.links --backend netem --out bench/out/links-netem.json
 	$(BIN)/python -m bench.links --backend relay --beside bench/out/links-netem.json
+
+sweep-p2p: setup ## the chapter's curve: client-server and P2P distribution times over N beside their bounds; 15 minutes, goes on where it was
+	$(BIN)/python bench/sweep_p2p.py
+
+bench-reset: setup ## seconds of the reset between two tests, step by step
+	$(BIN)/python bench/reset.py
+
+bench-commands: $(BIN)/appbed ## seconds of --help, and of what Tab offers
+	$(BIN)/python bench/commands.py
 
 bench-report: $(BIN)/appbed ## seconds and megabytes of a report of 45 runs
 	$(BIN)/python bench/report.py

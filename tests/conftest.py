@@ -12,7 +12,7 @@ import pytest
 import typer.main
 from hypothesis import settings
 
-from appbed import evidence
+from appbed import evidence, leftovers
 from appbed import lab as lab_module
 from appbed.engine import docker
 from appbed.engine.fake import FakeEngine
@@ -78,6 +78,7 @@ def small(tmp_path: Path, quiet: None) -> Path:
 
 @pytest.fixture
 def engine(quiet: None, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    monkeypatch.setattr(leftovers, "_MOMENT_S", 0.001)
     monkeypatch.setattr(lab_module, "_MOMENT_S", 0.001)  # this engine's processors are at rest, or what a test says
     return FakeEngine()
 
@@ -90,9 +91,10 @@ def appbed(
     monkeypatch.setattr(docker, "DockerEngine", lambda: engine)
     monkeypatch.setattr(typer.main, "get_command", get_command)
     monkeypatch.chdir(tmp_path)
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield runner(capsys)
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
