@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from http.client import HTTPConnection
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
+import matplotlib.image
 import pytest
 
 from appbed.lab import Lab
@@ -26,6 +30,24 @@ def test_each_page_has_a_port_of_its_own(internet: Lab, page: str) -> None:
     assert answer.status == 200
     assert SHOWN[page] in answer.text
     assert f"//{page}" not in answer.text, "a link with the page's own name leads nowhere in a browser outside"
+
+
+@pytest.mark.parametrize("page", SHOWN)
+def test_a_real_browser_shows_each_page(internet: Lab, page: str, tmp_path: Path) -> None:
+    """By the name that `appbed up` prints. The pictures stay in the folder named by APPBED_PICTURES, where there is one."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium here; Debian's package is chromium")
+    picture = Path(os.environ.get("APPBED_PICTURES", tmp_path)).resolve() / f"{page}.png"
+    looking = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile")
+    for asked in ("--dump-dom", f"--screenshot={picture}"):
+        url = f"http://{page}.localhost:{Browser(internet, page).port}/"
+        done = subprocess.run([chromium, *looking, asked, url], capture_output=True, text=True, timeout=100, check=True)
+        assert asked != "--dump-dom" or SHOWN[page] in done.stdout
+    drawn = matplotlib.image.imread(picture)[:, :, :3].reshape(-1, 3)
+    assert len({tuple(each) for each in drawn[::7]}) > 20, (
+        "letters with soft edges have many shades; an empty page has one"
+    )
 
 
 def test_only_127_0_0_1_is_published_and_nothing_but_the_pages(internet: Lab) -> None:
