@@ -32,7 +32,7 @@ docs: $(BIN)/appbed ## the documentation as a site, in docs/_build/html; a dead 
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet -d docs/_build/read docs docs/_build/html
 
 unit: $(BIN)/appbed ## tests that need no engine, in seconds
-	$(BIN)/pytest -q -m 'not docker and not thorough'
+	$(BIN)/pytest -q -m 'not docker and not thorough' --ignore tests/integration --ignore tests/scenarios/test_saved_evidence.py
 
 thorough: $(BIN)/appbed ## tests that need no engine but more time
 	$(BIN)/pytest -q -m thorough
